@@ -1,0 +1,129 @@
+//! A picture in memory: planar `f32`, with where it came from.
+
+use crate::error::{Error, Result};
+
+/// Size of a planar buffer: `[channels, height, width]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Shape {
+    pub channels: usize,
+    pub height: usize,
+    pub width: usize,
+}
+
+impl Shape {
+    pub fn new(channels: usize, height: usize, width: usize) -> Shape {
+        Shape { channels, height, width }
+    }
+
+    /// Number of values of one channel.
+    pub fn plane(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// Number of values of all channels.
+    pub fn len(&self) -> usize {
+        self.channels * self.plane()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl std::fmt::Display for Shape {
+    /// Width first, as people write picture sizes: `640x480, 3 channels`.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let s = if self.channels == 1 { "" } else { "s" };
+        write!(f, "{}x{}, {} channel{s}", self.width, self.height, self.channels)
+    }
+}
+
+/// What a file said about its picture besides the colours, kept so that it can be written back.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Origin {
+    /// Bits per sample of the file: 8 or 16 (0: not from a file).
+    pub bit_depth: u8,
+    /// ICC profile, as stored.
+    pub icc: Option<Vec<u8>>,
+    /// EXIF block (TIFF structure, without a container's prefix), orientation included.
+    pub exif: Option<Vec<u8>>,
+    /// Alpha plane in 16-bit code values, `[height, width]`, row by row.
+    pub alpha: Option<Vec<u16>>,
+    /// Size of the scene `(width, height)` that this file is a measurement of, where it is recorded.
+    pub scene: Option<(usize, usize)>,
+}
+
+/// A picture: planar `[C, H, W]`, `f32`. Black is -1, white is 1: `value = code / 127.5 - 1`
+/// for 8-bit code values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Frame {
+    pub shape: Shape,
+    pub data: Vec<f32>,
+    pub origin: Origin,
+}
+
+impl Frame {
+    /// A frame over `data`, which holds `shape.len()` values.
+    pub fn new(shape: Shape, data: Vec<f32>) -> Result<Frame> {
+        if data.len() != shape.len() || shape.is_empty() {
+            let expected = format!("{} values for {shape}", shape.len());
+            return Err(Error::shape("frame", expected, data.len()));
+        }
+        Ok(Frame { shape, data, origin: Origin::default() })
+    }
+
+    /// A frame of one value everywhere.
+    pub fn filled(shape: Shape, value: f32) -> Frame {
+        Frame { shape, data: vec![value; shape.len()], origin: Origin::default() }
+    }
+
+    /// One channel, `[height, width]`.
+    pub fn channel(&self, c: usize) -> &[f32] {
+        &self.data[c * self.shape.plane()..(c + 1) * self.shape.plane()]
+    }
+
+    /// One channel, to be changed.
+    pub fn channel_mut(&mut self, c: usize) -> &mut [f32] {
+        let plane = self.shape.plane();
+        &mut self.data[c * plane..(c + 1) * plane]
+    }
+}
+
+/// Rounds a value in `[-1, 1]` to the nearest code value of `bits` bits; out-of-range values clip.
+pub fn to_code(value: f32, bits: u8) -> u16 {
+    let max = code_max(bits);
+    // NaN becomes 0: `as` saturates and maps NaN to zero.
+    ((value * 0.5 + 0.5) * max).round().clamp(0.0, max) as u16
+}
+
+/// The value in `[-1, 1]` of a code value of `bits` bits.
+pub fn from_code(code: u16, bits: u8) -> f32 {
+    code as f32 * (2.0 / code_max(bits)) - 1.0
+}
+
+/// Largest code value of `bits` bits, 8 or 16.
+pub fn code_max(bits: u8) -> f32 {
+    if bits == 16 { 65535.0 } else { 255.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_value_survives_the_round_trip() {
+        for bits in [8u8, 16] {
+            for code in 0..=code_max(bits) as u16 {
+                assert_eq!(to_code(from_code(code, bits), bits), code, "{bits} bits");
+            }
+        }
+        assert_eq!(to_code(3.0, 8), 255);
+        assert_eq!(to_code(-3.0, 16), 0);
+    }
+
+    #[test]
+    fn a_frame_refuses_data_of_another_size() {
+        assert!(Frame::new(Shape::new(3, 2, 2), vec![0.0; 11]).is_err());
+        assert!(Frame::new(Shape::new(3, 0, 2), vec![]).is_err());
+    }
+}
