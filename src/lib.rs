@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod frame;
+pub mod metrics;
 
 pub use error::{Error, Result};
 pub use frame::{Frame, Shape};
