@@ -3,6 +3,7 @@
 
 pub mod error;
 pub mod frame;
+pub mod io;
 pub mod metrics;
 
 pub use error::{Error, Result};

@@ -1,0 +1,197 @@
+//! Files that appear under their names only when they are whole.
+
+use super::is_standard;
+use crate::error::{Error, Result};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Reason of the `Error::Output` of a pipe whose reader has gone; see `is_broken_pipe`.
+const BROKEN_PIPE: &str = "the reader of the pipe has gone";
+const BUFFER: usize = 1 << 16;
+
+/// A file under construction. It is written under a hidden temporary name in the folder of its
+/// final name, takes the final name at `commit`, and vanishes when dropped without that.
+///
+/// A symbolic link is followed, so the file behind it is what is replaced. What is no regular
+/// file (a device, a named pipe) cannot be replaced and is written to directly.
+#[derive(Debug)]
+pub struct AtomicFile {
+    /// Empty once committed.
+    file: Option<BufWriter<File>>,
+    /// The temporary name; `None` for devices and pipes.
+    temp: Option<PathBuf>,
+    target: PathBuf,
+    /// The name as the caller gave it, for messages.
+    name: PathBuf,
+}
+
+impl AtomicFile {
+    /// Starts a file that will be called `path`. The folder must exist.
+    ///
+    /// # Errors
+    /// `Error::Output` with the path and the reason.
+    pub fn create(path: &Path) -> Result<AtomicFile> {
+        let name = path.to_path_buf();
+        let refused = |why: &str| Err(Error::output(path, why));
+        let target = match fs::symlink_metadata(path) {
+            // A link that leads nowhere is itself replaced.
+            Ok(m) if m.is_symlink() => fs::canonicalize(path).unwrap_or_else(|_| path.into()),
+            _ => path.into(),
+        };
+        let existing = fs::metadata(&target).ok();
+        let names_folder = path.as_os_str().as_encoded_bytes().ends_with(b"/");
+        if names_folder || existing.as_ref().is_some_and(|m| m.is_dir()) {
+            return refused("it is a folder");
+        }
+        if existing.as_ref().is_some_and(|m| !m.is_file()) {
+            let file = OpenOptions::new().write(true).open(&target);
+            let file = file.map_err(|e| Error::output(path, reason(&e)))?;
+            let file = Some(BufWriter::with_capacity(BUFFER, file));
+            return Ok(AtomicFile { file, temp: None, target, name });
+        }
+        let Some(stem) = target.file_name() else { return refused("it is no file name") };
+        let stem = stem.to_string_lossy();
+        let (file, temp) = create_temporary(folder_of(&target), &stem)
+            .map_err(|e| Error::output(path, reason(&e)))?;
+        if let Some(old) = existing {
+            // The new file keeps the old one's mode where the system lets us.
+            let _ = fs::set_permissions(&temp, old.permissions());
+        }
+        let file = Some(BufWriter::with_capacity(BUFFER, file));
+        Ok(AtomicFile { file, temp: Some(temp), target, name })
+    }
+
+    /// Makes sure that everything is on the disk and gives the file its final name.
+    ///
+    /// # Errors
+    /// `Error::Output`; the final name then still shows what it showed before.
+    pub fn commit(mut self) -> Result<()> {
+        self.finish().map_err(|e| Error::output(&self.name, reason(&e)))
+    }
+
+    fn finish(&mut self) -> io::Result<()> {
+        let Some(mut writer) = self.file.take() else { return Ok(()) };
+        writer.flush()?;
+        let Some(temp) = &self.temp else { return Ok(()) };
+        writer.get_ref().sync_all()?;
+        drop(writer);
+        fs::rename(temp, &self.target)?;
+        self.temp = None;
+        // The name is safe against a power cut once the folder is on the disk too; not every
+        // file system offers that, and the file itself is whole either way.
+        if cfg!(unix) {
+            let _ = File::open(folder_of(&self.target)).and_then(|f| f.sync_all());
+        }
+        Ok(())
+    }
+}
+
+impl Write for AtomicFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.file {
+            Some(file) => file.write(bytes),
+            None => Err(ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.as_mut().map_or(Ok(()), |file| file.flush())
+    }
+}
+
+impl Drop for AtomicFile {
+    fn drop(&mut self) {
+        if let Some(temp) = &self.temp {
+            // What is still in the buffer is not worth writing.
+            if let Some(writer) = self.file.take() {
+                drop(writer.into_parts());
+            }
+            let _ = fs::remove_file(temp);
+        }
+    }
+}
+
+/// Writes a text file, all or nothing; `-` is standard output.
+///
+/// # Errors
+/// `Error::Output`.
+pub fn write_text(path: &Path, text: &str) -> Result<()> {
+    if is_standard(path) {
+        return to_stdout(|out, name| {
+            out.write_all(text.as_bytes()).map_err(|e| Error::output(name, reason(&e)))
+        });
+    }
+    let mut file = AtomicFile::create(path)?;
+    file.write_all(text.as_bytes()).map_err(|e| Error::output(path, reason(&e)))?;
+    file.commit()
+}
+
+/// Finds out before long work whether a file of this name could be written at its end: the
+/// folder exists and lets files be made, and the name is not a folder's. Leaves nothing behind.
+///
+/// # Errors
+/// `Error::Output`, as the write itself would give.
+pub fn check_writable(path: &Path) -> Result<()> {
+    // Opening a named pipe would wait for its reader; devices and pipes are left to the write.
+    let special = fs::metadata(path).is_ok_and(|m| !m.is_file() && !m.is_dir());
+    if is_standard(path) || special {
+        return Ok(());
+    }
+    AtomicFile::create(path).map(drop)
+}
+
+/// Whether this error says that the reader of our output has gone, which ends a pipeline
+/// (`ddnm … | head`) in good order.
+pub fn is_broken_pipe(error: &Error) -> bool {
+    matches!(error, Error::Output { reason, .. } if reason == BROKEN_PIPE)
+}
+
+/// Lets `work` write to standard output, buffered, and flushes. `work` gets the name to use in
+/// its errors.
+pub(super) fn to_stdout(work: impl FnOnce(&mut dyn Write, &Path) -> Result<()>) -> Result<()> {
+    let name = Path::new("standard output");
+    let mut out = BufWriter::with_capacity(BUFFER, io::stdout().lock());
+    work(&mut out, name)?;
+    out.flush().map_err(|e| Error::output(name, reason(&e)))
+}
+
+/// Why the system would not write, in words that fit after "cannot write FILE:".
+pub(super) fn reason(e: &io::Error) -> String {
+    match e.kind() {
+        ErrorKind::NotFound => "no such folder".into(),
+        ErrorKind::NotADirectory => "its folder is not a folder".into(),
+        ErrorKind::IsADirectory => "it is a folder".into(),
+        ErrorKind::PermissionDenied => "no permission".into(),
+        ErrorKind::ReadOnlyFilesystem => "the disk is read-only".into(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => "the disk is full".into(),
+        ErrorKind::BrokenPipe => BROKEN_PIPE.into(),
+        _ => e.to_string(),
+    }
+}
+
+/// The folder that holds `path`.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Creates a hidden file in `folder` that nobody else has: `.NAME.PID-COUNT.tmp`.
+fn create_temporary(folder: &Path, stem: &str) -> io::Result<(File, PathBuf)> {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    // Shortened: the temporary name must not be too long where the final one is not.
+    let stem: String = stem.chars().take(32).collect();
+    let process = std::process::id();
+    loop {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let temp = folder.join(format!(".{stem}.{process}-{count}.tmp"));
+        match File::create_new(&temp) {
+            // Left by a process of the same number that was killed; the next count is free.
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => continue,
+            result => return result.map(|file| (file, temp)),
+        }
+    }
+}
