@@ -6,6 +6,7 @@
 
 pub mod bicubic;
 pub mod demosaic;
+pub mod fill;
 
 #[cfg(test)]
 mod testing;
