@@ -5,6 +5,7 @@
 //! `[-1, 1]`. None of them clips: a sharp estimate may overshoot the nominal range a little.
 
 pub mod bicubic;
+mod curvature;
 pub mod demosaic;
 pub mod fill;
 
