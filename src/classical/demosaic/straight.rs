@@ -1,0 +1,89 @@
+//! Improves on a finished estimate: colours change together, and edges are straight for a while.
+
+use super::{Bayer, menon};
+use crate::classical::curvature::{Band, Rule, by_bands};
+use crate::frame::Shape;
+
+/// Rounds of reweighting.
+const ROUNDS: usize = 3;
+/// Relaxation sweeps over the picture per round.
+const SWEEPS: usize = 2;
+/// Over-relaxation of a sweep.
+const OMEGA: f32 = 1.3;
+/// What the squared curvature of grey counts next to that of the colour differences.
+const GREY: f32 = 0.3;
+const RULE: Rule = Rule { straight: 0.03, radius: 2 };
+
+/// [`menon`]'s estimate, refined by minimizing the curvature of the two colour differences and,
+/// less so, of grey. Each pixel's four directions are weighted by how straight the picture runs
+/// that way (iteratively reweighted least squares), as in [`fill`](crate::classical::fill::fill),
+/// so that the picture bends across edges and not along them.
+///
+/// Arguments and result are as for [`menon`], but values are expected to span roughly
+/// `[-1, 1]`: what counts as straight depends on that. Some 1500 operations a pixel, fifteen
+/// times [`menon`]'s; on photographs it gains 1 dB and more.
+pub fn straight(mosaic: &[f32], height: usize, width: usize, bayer: Bayer) -> Vec<f32> {
+    let mut rgb = menon(mosaic, height, width, bayer);
+    let shape = Shape::new(3, height, width);
+    if shape.is_empty() {
+        return rgb;
+    }
+    let third = (GREY / 9.0).sqrt();
+    let half = 0.5f32.sqrt();
+    let views = [
+        vec![(0, third), (1, third), (2, third)],
+        vec![(0, half), (1, -half)],
+        vec![(2, half), (1, -half)],
+    ];
+    let couplings = [0, 1, 2].map(Coupling::new);
+    by_bands(&mut rgb, shape, |band| {
+        for _ in 0..ROUNDS {
+            band.weigh(&views, &RULE);
+            for _ in 0..SWEEPS {
+                sweep(band, bayer, &couplings);
+            }
+        }
+    });
+    rgb
+}
+
+/// For pixels that measured one colour: how its curvature pulls the two others.
+struct Coupling {
+    own: usize,
+    others: [usize; 2],
+    /// Share of the own colour's force in the step of each of the others.
+    pull: [f32; 2],
+}
+
+impl Coupling {
+    /// The energy of a pixel is a quadratic form of the three colours' curvatures, so its
+    /// minimum over the two missing colours is a linear system of two equations.
+    fn new(own: usize) -> Coupling {
+        let grey = GREY / 9.0;
+        let form = [
+            [grey + 1.0, grey - 1.0, grey],
+            [grey - 1.0, grey + 2.0, grey - 1.0],
+            [grey, grey - 1.0, grey + 1.0],
+        ];
+        let (a, b) = ((own + 1) % 3, (own + 2) % 3);
+        let determinant = form[a][a] * form[b][b] - form[a][b] * form[b][a];
+        let pull = [
+            (form[b][b] * form[a][own] - form[a][b] * form[b][own]) / determinant,
+            (form[a][a] * form[b][own] - form[b][a] * form[a][own]) / determinant,
+        ];
+        Coupling { own, others: [a, b], pull }
+    }
+}
+
+/// Moves the two missing colours of each pixel towards the minimum, all else held.
+fn sweep(band: &mut Band, bayer: Bayer, couplings: &[Coupling; 3]) {
+    for (y, at) in band.lines() {
+        for (x, i) in at.enumerate() {
+            let Coupling { own, others: [a, b], pull } = couplings[bayer.channel(y, x)];
+            let [force, force_a, force_b] = band.force([own, a, b], i);
+            let step = OMEGA / band.stiffness(i);
+            band.planes[a][i] -= step * (force_a + pull[0] * force);
+            band.planes[b][i] -= step * (force_b + pull[1] * force);
+        }
+    }
+}
