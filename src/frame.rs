@@ -38,6 +38,43 @@ impl std::fmt::Display for Shape {
     }
 }
 
+/// A rectangle of a picture, in pixels from its top left corner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Region {
+    pub y: usize,
+    pub x: usize,
+    pub height: usize,
+    pub width: usize,
+}
+
+impl Region {
+    /// The whole of a picture of this size.
+    pub fn whole(shape: Shape) -> Region {
+        Region { y: 0, x: 0, height: shape.height, width: shape.width }
+    }
+
+    /// Number of pixels.
+    pub fn area(&self) -> usize {
+        self.height * self.width
+    }
+
+    /// A buffer shape of this size with `channels` channels.
+    pub fn shape(&self, channels: usize) -> Shape {
+        Shape::new(channels, self.height, self.width)
+    }
+}
+
+/// Copies `region` of a planar picture of `shape` into `out`, `[channels, region.height, region.width]`.
+pub fn crop(data: &[f32], shape: Shape, region: Region, out: &mut [f32]) {
+    for c in 0..shape.channels {
+        for i in 0..region.height {
+            let from = c * shape.plane() + (region.y + i) * shape.width + region.x;
+            let to = (c * region.height + i) * region.width;
+            out[to..to + region.width].copy_from_slice(&data[from..from + region.width]);
+        }
+    }
+}
+
 /// What a file said about its picture besides the colours, kept so that it can be written back.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Origin {

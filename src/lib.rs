@@ -1,11 +1,22 @@
 //! Restores camera frames with a diffusion prior, on small boards, and proves that each
 //! result agrees with what the camera measured. See `ARCHITECTURE.md` for the rooms.
 
+#![deny(unsafe_op_in_unsafe_fn)]
+
+pub mod certificate;
 pub mod classical;
+pub mod cli;
+pub mod degrade;
 pub mod error;
 pub mod frame;
 pub mod io;
 pub mod metrics;
+pub mod noise;
+pub mod plan;
+pub mod prior;
+pub mod sampler;
+pub mod schedule;
+pub mod weights;
 
 pub use error::{Error, Result};
 pub use frame::{Frame, Shape};

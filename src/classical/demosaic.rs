@@ -28,6 +28,16 @@ impl Bayer {
     /// All four phases.
     pub const ALL: [Bayer; 4] = [Bayer::Rggb, Bayer::Bggr, Bayer::Grbg, Bayer::Gbrg];
 
+    /// The name that camera makers use.
+    pub fn name(self) -> &'static str {
+        match self {
+            Bayer::Rggb => "rggb",
+            Bayer::Bggr => "bggr",
+            Bayer::Grbg => "grbg",
+            Bayer::Gbrg => "gbrg",
+        }
+    }
+
     /// The channel (0 red, 1 green, 2 blue) that a mosaic holds at row `y`, column `x`.
     pub fn channel(self, y: usize, x: usize) -> usize {
         let block = match self {
@@ -47,7 +57,8 @@ impl Bayer {
 }
 
 /// Keeps of each pixel of an RGB picture `[3, H, W]` the colour that the mosaic has there.
-pub fn mosaic(rgb: &[f32], height: usize, width: usize, bayer: Bayer) -> Vec<f32> {
+#[cfg(test)]
+fn mosaic(rgb: &[f32], height: usize, width: usize, bayer: Bayer) -> Vec<f32> {
     let plane = height * width;
     assert_eq!(rgb.len(), 3 * plane, "an RGB picture of {width}x{height}");
     let mut out = Vec::with_capacity(plane);

@@ -39,6 +39,25 @@ pub fn fill(values: &mut [f32], known: &[f32], shape: Shape) {
     ridges::refine(values, known, shape);
 }
 
+/// [`fill`] for a mosaic (one channel, `shape`): pixels of one place in the 2x2 pattern are
+/// filled from those of the same place, since their neighbours have other colours.
+pub fn fill_mosaic(values: &mut [f32], known: &[f32], shape: Shape) {
+    let quarter = Shape::new(4, shape.height.div_ceil(2), shape.width.div_ceil(2));
+    let place = |i: usize| {
+        let (y, x) = (i / shape.width, i % shape.width);
+        ((y % 2 * 2 + x % 2) * quarter.height + y / 2) * quarter.width + x / 2
+    };
+    // At odd sizes some places do not exist; they count as unknown.
+    let (mut v, mut k) = (vec![0.0; quarter.len()], vec![0.0; quarter.len()]);
+    for i in 0..shape.plane() {
+        (v[place(i)], k[place(i)]) = (values[i], known[i]);
+    }
+    fill(&mut v, &k, quarter);
+    for (i, value) in values.iter_mut().enumerate() {
+        *value = v[place(i)];
+    }
+}
+
 /// The plain peer: each hole becomes the mean of the known values of its channel in the `window`
 /// by `window` pixels around it (odd), cut off at the picture's edges. Where none of them is
 /// known, the window is the smallest larger one that has any.

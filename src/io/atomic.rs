@@ -117,14 +117,14 @@ impl Drop for AtomicFile {
 ///
 /// # Errors
 /// `Error::Output`.
-pub fn write_text(path: &Path, text: &str) -> Result<()> {
+pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
     if is_standard(path) {
         return to_stdout(|out, name| {
-            out.write_all(text.as_bytes()).map_err(|e| Error::output(name, reason(&e)))
+            out.write_all(bytes).map_err(|e| Error::output(name, reason(&e)))
         });
     }
     let mut file = AtomicFile::create(path)?;
-    file.write_all(text.as_bytes()).map_err(|e| Error::output(path, reason(&e)))?;
+    file.write_all(bytes).map_err(|e| Error::output(path, reason(&e)))?;
     file.commit()
 }
 

@@ -9,7 +9,7 @@ mod sniff;
 mod tests;
 mod write;
 
-pub use atomic::{AtomicFile, check_writable, is_broken_pipe, write_text};
+pub use atomic::{AtomicFile, check_writable, is_broken_pipe, write_bytes};
 pub use read::{read, read_bytes};
 pub use write::{check_picture_name, encode, write};
 

@@ -58,7 +58,7 @@ fn impossible_requests_are_refused() {
 fn a_file_appears_only_at_its_commit() {
     let folder = Folder::new();
     let path = folder.join("a.json");
-    write_text(&path, "old").unwrap();
+    write_bytes(&path, b"old").unwrap();
     let mut file = AtomicFile::create(&path).unwrap();
     file.write_all(b"half").unwrap();
     file.flush().unwrap();
@@ -103,7 +103,7 @@ fn two_writers_of_one_name_do_not_mix() {
 #[test]
 fn bad_places_are_found_before_and_at_the_write() {
     let folder = Folder::new();
-    write_text(&folder.join("file"), "x").unwrap();
+    write_bytes(&folder.join("file"), b"x").unwrap();
     fs::create_dir(folder.join("dir.png")).unwrap();
     for (name, why) in [
         ("nowhere/a.png", "no such folder"),
@@ -112,7 +112,7 @@ fn bad_places_are_found_before_and_at_the_write() {
         ("file/a.png", "not a folder"),
     ] {
         let path = folder.join(name);
-        for result in [check_writable(&path), write_text(&path, "x")] {
+        for result in [check_writable(&path), write_bytes(&path, b"x")] {
             let error = result.unwrap_err();
             assert_eq!(error.exit_code(), 7);
             assert!(error.to_string().contains(why), "{name}: {error}");
@@ -134,10 +134,10 @@ fn links_are_followed_and_modes_kept() {
     use std::os::unix::fs::{PermissionsExt, symlink};
     let folder = Folder::new();
     let (real, link) = (folder.join("real.txt"), folder.join("link.txt"));
-    write_text(&real, "old").unwrap();
+    write_bytes(&real, b"old").unwrap();
     fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
     symlink("real.txt", &link).unwrap();
-    write_text(&link, "new").unwrap();
+    write_bytes(&link, b"new").unwrap();
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     assert_eq!(fs::read_to_string(&real).unwrap(), "new");
     assert_eq!(fs::metadata(&real).unwrap().permissions().mode() & 0o777, 0o640);
@@ -148,9 +148,9 @@ fn links_are_followed_and_modes_kept() {
 fn devices_are_written_not_replaced() {
     use std::os::unix::fs::FileTypeExt;
     check_writable(Path::new("/dev/null")).unwrap();
-    write_text(Path::new("/dev/null"), "gone").unwrap();
+    write_bytes(Path::new("/dev/null"), b"gone").unwrap();
     assert!(fs::metadata("/dev/null").unwrap().file_type().is_char_device());
-    let error = write_text(Path::new("/dev/full"), "no room").unwrap_err();
+    let error = write_bytes(Path::new("/dev/full"), b"no room").unwrap_err();
     assert_eq!(error.to_string(), "cannot write /dev/full: the disk is full");
 }
 

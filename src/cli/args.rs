@@ -1,0 +1,188 @@
+//! The arguments of every command, as `--help` shows them.
+
+use argh::FromArgs;
+
+/// Restores camera frames with a diffusion prior and proves that the result agrees with the
+/// measurement.
+#[derive(FromArgs)]
+#[argh(
+    note = "A degradation SPEC names what happened to the scene, in order, joined by `+`:\n  none                 nothing (with --noise: denoising)\n  sr:N                 averaged over N x N blocks, N from 2 to 16\n  mask:FILE            only the white pixels of FILE were measured\n  gray                 colour was lost\n  bayer:PHASE          one colour per pixel; rggb, bggr, grbg or gbrg\nfor example gray+mask:scratches.png+sr:2.",
+    note = "The default model is built into the program. --model takes a manifest (.toml), an ONNX file with its manifest beside it, or the name of a manifest in models/ beside the program, in $XDG_DATA_HOME/ddnm (~/.local/share/ddnm), /usr/local/share/ddnm or /usr/share/ddnm.",
+    error_code(1, "some frames failed"),
+    error_code(2, "usage"),
+    error_code(3, "input cannot be used"),
+    error_code(4, "model cannot be used"),
+    error_code(5, "does not fit in memory"),
+    error_code(6, "numerical failure"),
+    error_code(7, "output cannot be written"),
+    error_code(8, "device unavailable"),
+    error_code(130, "interrupted")
+)]
+pub struct Top {
+    /// print the version and exit
+    #[argh(switch)]
+    pub version: bool,
+    #[argh(subcommand)]
+    pub command: Option<Command>,
+}
+
+#[derive(FromArgs)]
+#[argh(subcommand)]
+pub enum Command {
+    Restore(Restore),
+    Degrade(Degrade),
+    Compare(Compare),
+    Inspect(Inspect),
+    Plan(Plan),
+}
+
+/// Restore a measurement: a PNG or JPEG that was degraded as SPEC says. It is never degraded
+/// again.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "restore")]
+pub struct Restore {
+    /// the measurement (PNG or JPEG; - is standard input)
+    #[argh(positional)]
+    pub input: String,
+    /// where the result goes (PNG; - is standard output)
+    #[argh(option, short = 'o')]
+    pub output: String,
+    /// what happened to the scene (see ddnm --help)
+    #[argh(option, short = 'd')]
+    pub degradation: String,
+    /// noise of the measurement, standard deviation in code values 0..255 (default 0)
+    #[argh(option, default = "0.0")]
+    pub noise: f64,
+    /// scene size WIDTHxHEIGHT, where the measurement leaves it open
+    #[argh(option)]
+    pub size: Option<String>,
+    /// faithful (closest to the scene; default) or sample (a draw, sharper)
+    #[argh(option, default = "String::from(\"faithful\")")]
+    pub mode: String,
+    /// model to use instead of the built-in one
+    #[argh(option)]
+    pub model: Option<String>,
+    /// evaluations of the network per pixel
+    #[argh(option)]
+    pub steps: Option<usize>,
+    /// noise level of the first step, in code values 0..255
+    #[argh(option)]
+    pub start: Option<f64>,
+    /// noise level of the last step, in code values 0..255
+    #[argh(option)]
+    pub end: Option<f64>,
+    /// sample mode: share of new noise per step, 0 to 1 (default 0.85)
+    #[argh(option, default = "0.85")]
+    pub eta: f64,
+    /// sample mode: noise rule, split (DDNM; default) or ddim
+    #[argh(option, default = "String::from(\"split\")")]
+    pub rule: String,
+    /// sample mode: number of the draw (default 0)
+    #[argh(option, default = "0")]
+    pub seed: u64,
+    /// threads; 0 is all cores (default). Does not change the result
+    #[argh(option, default = "0")]
+    pub threads: usize,
+    /// bits per sample of the result, 8 or 16 (default: as the input)
+    #[argh(option)]
+    pub depth: Option<u8>,
+    /// write the certificate (JSON) here
+    #[argh(option)]
+    pub certificate: Option<String>,
+    /// print one JSON line about the result
+    #[argh(switch)]
+    pub json: bool,
+    /// no progress
+    #[argh(switch, short = 'q')]
+    pub quiet: bool,
+}
+
+/// Make a measurement from a clean picture, to try things out.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "degrade")]
+pub struct Degrade {
+    /// the clean picture (PNG or JPEG; - is standard input)
+    #[argh(positional)]
+    pub input: String,
+    /// where the measurement goes (PNG; - is standard output)
+    #[argh(option, short = 'o')]
+    pub output: String,
+    /// what happens to the scene (see ddnm --help)
+    #[argh(option, short = 'd')]
+    pub degradation: String,
+    /// noise to add, standard deviation in code values 0..255 (default 0)
+    #[argh(option, default = "0.0")]
+    pub noise: f64,
+    /// number of the noise draw (default 0)
+    #[argh(option, default = "0")]
+    pub seed: u64,
+    /// bits per sample of the measurement, 8 or 16 (default: as the input)
+    #[argh(option)]
+    pub depth: Option<u8>,
+}
+
+/// Compare two pictures: PSNR and SSIM, and with -d how well the first agrees with a measurement.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "compare")]
+pub struct Compare {
+    /// a picture
+    #[argh(positional)]
+    pub a: String,
+    /// the picture to compare it with
+    #[argh(positional)]
+    pub b: String,
+    /// also the residual of the first picture under this degradation
+    #[argh(option, short = 'd')]
+    pub degradation: Option<String>,
+    /// the measurement that the residual is against
+    #[argh(option, short = 'y')]
+    pub measurement: Option<String>,
+    /// print one JSON line
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// Show a model: manifest, layers, operations per pixel, bytes.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "inspect")]
+pub struct Inspect {
+    /// the model (default: the built-in one)
+    #[argh(positional)]
+    pub model: Option<String>,
+    /// print one JSON line
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// Say what restore would do: tiles, evaluations, operations, bytes, seconds on this machine.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "plan")]
+pub struct Plan {
+    /// the measurement (PNG or JPEG); or give --size
+    #[argh(positional)]
+    pub input: Option<String>,
+    /// what happened to the scene (see ddnm --help)
+    #[argh(option, short = 'd')]
+    pub degradation: String,
+    /// scene size WIDTHxHEIGHT
+    #[argh(option)]
+    pub size: Option<String>,
+    /// noise of the measurement, code values 0..255 (default 0)
+    #[argh(option, default = "0.0")]
+    pub noise: f64,
+    /// faithful (default) or sample
+    #[argh(option, default = "String::from(\"faithful\")")]
+    pub mode: String,
+    /// model to use instead of the built-in one
+    #[argh(option)]
+    pub model: Option<String>,
+    /// evaluations of the network per pixel
+    #[argh(option)]
+    pub steps: Option<usize>,
+    /// threads; 0 is all cores (default)
+    #[argh(option, default = "0")]
+    pub threads: usize,
+    /// print one JSON line
+    #[argh(switch)]
+    pub json: bool,
+}

@@ -1,0 +1,33 @@
+//! `ddnm degrade`.
+
+use std::path::Path;
+
+use super::args::Degrade;
+use super::job;
+use crate::degrade::{self, Spec};
+use crate::error::Result;
+use crate::io;
+
+pub fn run(args: Degrade) -> Result<()> {
+    let output = Path::new(&args.output);
+    io::check_picture_name(output)?;
+    io::check_writable(output)?;
+    let sigma_y = job::sigma(args.noise, "noise")?;
+    let x = io::read(Path::new(&args.input))?;
+    let bits = job::depth(args.depth, &x)?;
+    let a = Spec::parse(&args.degradation)?.build(x.shape, &job::load_mask)?;
+    let y = degrade::measure(&a, &x, sigma_y, args.seed);
+    let mut file = degrade::to_file(&a, &y)?;
+    let clipped = file.data.iter().filter(|v| v.abs() > 1.0 + 1e-6).count();
+    if clipped > 0 {
+        let share = 100.0 * clipped as f64 / file.data.len() as f64;
+        log::warn!("{share:.2} % of the values were outside the file's range and are clipped");
+    }
+    file.origin = x.origin.clone();
+    let (scene, measured) = (x.shape, file.shape);
+    if (scene.width, scene.height) != (measured.width, measured.height) {
+        file.origin.alpha = None;
+    }
+    file.origin.scene = Some((scene.width, scene.height));
+    io::write(output, &file, bits)
+}

@@ -1,0 +1,83 @@
+//! Missing and attenuated pixels.
+
+use super::Stage;
+use crate::error::{Error, Result};
+use crate::frame::{Frame, Region, Shape, to_code};
+
+/// `y = m x`, value by value, with `m` in `[0, 1]`: white (1) is measured, black (0) is missing.
+/// Singular values are the mask's own values.
+pub struct Mask {
+    name: String,
+    input: Shape,
+    /// 16-bit code values, one plane for all channels or one per channel.
+    codes: Vec<u16>,
+}
+
+impl Mask {
+    /// A mask from a picture of the same width and height as `input`; a gray mask holds for
+    /// every channel, a colour one per channel. `name` stands in the spec.
+    pub fn new(name: &str, mask: &Frame, input: Shape) -> Result<Mask> {
+        let Shape { channels, height, width } = mask.shape;
+        let fits = height == input.height && width == input.width;
+        if !fits || (channels != 1 && channels != input.channels) {
+            let expected =
+                format!("{}x{} with 1 or {} channels", input.width, input.height, input.channels);
+            return Err(Error::shape(&format!("mask {name}"), expected, mask.shape));
+        }
+        let codes: Vec<u16> = mask.data.iter().map(|&v| to_code(v, 16)).collect();
+        Ok(Mask { name: name.into(), input, codes })
+    }
+
+    fn entries(&self, region: Region, mut f: impl FnMut(usize, f32)) {
+        let plane = self.input.plane();
+        for c in 0..self.input.channels {
+            // A gray mask has one plane, which every channel reads.
+            let from = c * plane % self.codes.len();
+            for i in 0..region.height {
+                let row = from + (region.y + i) * self.input.width + region.x;
+                let out = (c * region.height + i) * region.width;
+                for (j, &m) in self.codes[row..row + region.width].iter().enumerate() {
+                    f(out + j, f32::from(m) * (1.0 / 65535.0));
+                }
+            }
+        }
+    }
+}
+
+impl Stage for Mask {
+    fn spec(&self) -> String {
+        format!("mask:{}", self.name)
+    }
+
+    fn input(&self) -> Shape {
+        self.input
+    }
+
+    fn output(&self) -> Shape {
+        self.input
+    }
+
+    fn period(&self) -> usize {
+        1
+    }
+
+    fn output_region(&self, region: Region) -> Region {
+        region
+    }
+
+    fn apply(&self, region: Region, power: i32, x: &[f32], y: &mut [f32]) {
+        self.entries(region, |i, m| y[i] = m.powi(power) * x[i]);
+    }
+
+    fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]) {
+        self.entries(region, |i, m| x[i] = m * y[i]);
+    }
+
+    fn uncertainty(&self) -> f64 {
+        0.2
+    }
+
+    fn classical(&self, y: &[f32]) -> Vec<f32> {
+        y.to_vec()
+    }
+}

@@ -1,0 +1,150 @@
+//! What happened to the scene: linear degradations `y = A x`, their adjoints and pseudo-inverses.
+//!
+//! Everything here is linear and works on pictures in `[-1, 1]`. A measurement *file* is in
+//! units of light, black 0 and white 1: `u_y = A u_x` with `u = (x + 1) / 2`. So the value of a
+//! measurement pixel is `y = 2 u_y - A 1`, which is the usual `2 u - 1` wherever the rows of `A`
+//! sum to one, and 0 where nothing was measured. [`measurement`] and [`to_file`] convert.
+
+mod bayer;
+pub mod check;
+mod gray;
+mod mask;
+mod pool;
+mod rows;
+mod spec;
+#[cfg(test)]
+mod tests;
+
+pub use bayer::Mosaic;
+pub use gray::Gray;
+pub use mask::Mask;
+pub use pool::Pool;
+pub use rows::{DisjointRows, Stage};
+pub use spec::Spec;
+
+use crate::error::{Error, Result};
+use crate::frame::{Frame, Region, Shape};
+use crate::noise::NoiseField;
+
+/// How far, in scene pixels, a measurement reaches beyond its own block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// A pixel's projection depends on its own block alone: it happens inside a tile's task.
+    Local,
+    /// The projection needs the assembled frame.
+    Global,
+}
+
+/// What is known of the singular values of `A`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Spectrum {
+    /// One value for everything that is measured.
+    Flat(f32),
+    /// One value per measurement; the smallest that is not zero, and the largest.
+    Diagonal { min: f32, max: f32 },
+}
+
+/// A linear map `A` from a scene to its measurement.
+///
+/// All buffers are planar. A *region* is a rectangle of the scene whose top left corner lies on
+/// multiples of [`period`](Degradation::period) and whose far edges do too, or end at the frame's
+/// edge; `x` then holds `[scene channels, region.height, region.width]` and `y` holds
+/// `[measurement channels, ..]` of [`measured`](Degradation::measured). An operator whose reach
+/// is [`Reach::Global`] is only ever asked for the whole frame.
+pub trait Degradation: Send + Sync {
+    /// The spec that names this degradation, in its canonical form.
+    fn spec(&self) -> String;
+    /// Size of the scene.
+    fn scene(&self) -> Shape;
+    /// Size of the measurement.
+    fn measurement(&self) -> Shape;
+    /// The rectangle of the measurement that belongs to `region` of the scene.
+    fn measured(&self, region: Region) -> Region;
+    /// `y = A x`.
+    fn apply(&self, region: Region, x: &[f32], y: &mut [f32]);
+    /// `x = A^T y`.
+    fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]);
+    /// `x = A+ W y`, where `W` multiplies each direction of the measurement by `weight(s)`, s
+    /// its singular value. With `weight = 1` this is the pseudo-inverse; directions that `A`
+    /// does not measure give 0.
+    fn pinv(&self, region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]);
+    /// The singular value that belongs to each measurement value of `region`; 0 where nothing
+    /// is measured.
+    fn singular_values(&self, region: Region, out: &mut [f32]);
+    /// `A 1`: how each measurement answers to a white scene.
+    fn dc_gain(&self, region: Region, out: &mut [f32]);
+    /// The declared spectrum.
+    fn spectrum(&self) -> Spectrum;
+    /// Tiles of the scene must start at multiples of this many pixels.
+    fn period(&self) -> usize;
+    /// Whether the projection can be done tile by tile.
+    fn reach(&self) -> Reach;
+    /// Largest sum of absolute entries of a row of `A`: a change of at most `e` per scene value
+    /// moves a measurement by at most `e` times this.
+    fn max_row_sum(&self) -> f32;
+    /// How far off a classical estimate typically is: the noise level, in units of `[-1, 1]`,
+    /// that a restoration without noise in the measurement should start at.
+    fn uncertainty(&self) -> f64;
+    /// A classical, non-learned estimate of the whole scene from a measurement.
+    fn classical(&self, y: &[f32]) -> Vec<f32>;
+}
+
+/// The measurement `y` that a file holds: checks its size, converts from units of light (see the
+/// module), and zeroes what was not measured.
+///
+/// A colour file whose channels are all equal passes for a gray measurement.
+pub fn measurement(a: &dyn Degradation, file: &Frame) -> Result<Frame> {
+    let shape = a.measurement();
+    let mut y = file.clone();
+    if shape.channels == 1 && file.shape.channels == 3 {
+        if file.channel(0) != file.channel(1) || file.channel(0) != file.channel(2) {
+            let what = format!("measurement of `{}`", a.spec());
+            return Err(Error::shape(&what, "one channel", "a colour picture"));
+        }
+        y.data.truncate(file.shape.plane());
+        y.shape.channels = 1;
+    }
+    if y.shape != shape {
+        return Err(Error::shape(&format!("measurement of `{}`", a.spec()), shape, y.shape));
+    }
+    let whole = Region::whole(a.scene());
+    let mut gain = vec![0.0; shape.len()];
+    a.dc_gain(whole, &mut gain);
+    let mut s = vec![0.0; shape.len()];
+    a.singular_values(whole, &mut s);
+    for ((v, g), s) in y.data.iter_mut().zip(&gain).zip(&s) {
+        *v = if *s > 0.0 { *v + 1.0 - g } else { 0.0 };
+    }
+    Ok(y)
+}
+
+/// What a camera that degrades as `a` does would measure of `x`: `A x`, with Gaussian noise of
+/// standard deviation `sigma_y` (in units of `[-1, 1]`) wherever something is measured.
+pub fn measure(a: &dyn Degradation, x: &Frame, sigma_y: f64, seed: u64) -> Vec<f32> {
+    let whole = Region::whole(a.scene());
+    let shape = a.measurement();
+    let mut y = vec![0.0; shape.len()];
+    a.apply(whole, &x.data, &mut y);
+    if sigma_y > 0.0 {
+        let field = NoiseField { seed, frame: 0, draw: MEASUREMENT_NOISE };
+        let mut z = vec![0.0; y.len()];
+        field.fill(Region::whole(shape), shape.channels, &mut z);
+        let mut s = vec![0.0; y.len()];
+        a.singular_values(whole, &mut s);
+        for ((y, z), s) in y.iter_mut().zip(&z).zip(&s) {
+            *y += if *s > 0.0 { sigma_y as f32 * z } else { 0.0 };
+        }
+    }
+    y
+}
+
+/// The noise stream of measurements, apart from those of the sampler's steps.
+const MEASUREMENT_NOISE: u16 = u16::MAX;
+
+/// The inverse of [`measurement`]: `y` as a picture in units of light, black where nothing was
+/// measured.
+pub fn to_file(a: &dyn Degradation, y: &[f32]) -> Result<Frame> {
+    let mut gain = vec![0.0; y.len()];
+    a.dc_gain(Region::whole(a.scene()), &mut gain);
+    Frame::new(a.measurement(), y.iter().zip(&gain).map(|(v, g)| v - 1.0 + g).collect())
+}

@@ -1,0 +1,230 @@
+//! Degradations whose rows do not overlap, and every composition of them.
+//!
+//! Pooling, masks, gray and colour filter arrays have in common that no scene value enters two
+//! measurements. If that holds for `A` and for `B` it holds for `B A` too, so `A A^T` is diagonal
+//! for every chain of them, `A A^T = diag(d)`, and the pseudo-inverse has a closed form:
+//! `A+ = A^T diag(1/d)`, with 0 where `d` is 0. The singular values are `sqrt(d)`. `d` itself
+//! follows from the squares of the entries: `d(B A) = (B o B) d(A)`, `o` entry by entry.
+//! The correct composite of masking, gray and pooling (an "old photo") is one case of this.
+
+use super::{Degradation, Reach, Spectrum};
+use crate::classical::fill::{fill, fill_mosaic};
+use crate::error::{Error, Result};
+use crate::frame::{Region, Shape};
+
+/// One degradation of a chain: a matrix with non-negative entries whose rows do not overlap.
+pub trait Stage: Send + Sync {
+    /// The part of the spec that names it.
+    fn spec(&self) -> String;
+    /// Size of what goes in.
+    fn input(&self) -> Shape;
+    /// Size of what comes out.
+    fn output(&self) -> Shape;
+    /// Regions of the input must start at multiples of this.
+    fn period(&self) -> usize;
+    /// Input pixels per output pixel, in each direction.
+    fn scale(&self) -> usize {
+        1
+    }
+    /// Whether neighbouring output pixels are of different colours.
+    fn is_mosaic(&self) -> bool {
+        false
+    }
+    /// The rectangle of the output that belongs to a rectangle of the input.
+    fn output_region(&self, region: Region) -> Region;
+    /// `y_i = sum_j a_ij^power x_j`, `power` 1 (the operator) or 2 (for the spectrum).
+    fn apply(&self, region: Region, power: i32, x: &[f32], y: &mut [f32]);
+    /// `x = A^T y`.
+    fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]);
+    /// Noise level that a restoration should start at if this were all that happened.
+    fn uncertainty(&self) -> f64;
+    /// A classical estimate of the whole input from the whole output, both as they would look
+    /// without loss of brightness.
+    fn classical(&self, y: &[f32]) -> Vec<f32>;
+}
+
+/// A chain of stages, applied first to last.
+pub struct DisjointRows {
+    stages: Vec<Box<dyn Stage>>,
+    scene: Shape,
+    spectrum: Spectrum,
+    max_row_sum: f32,
+}
+
+impl DisjointRows {
+    /// The chain over a scene of size `scene`; the stages' sizes must follow from each other,
+    /// which [`Spec::build`](super::Spec::build) takes care of. No stage is the identity.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] if nothing at all is measured, as with a mask that is all black.
+    pub fn new(scene: Shape, stages: Vec<Box<dyn Stage>>) -> Result<DisjointRows> {
+        let spectrum = Spectrum::Flat(1.0);
+        let mut chain = DisjointRows { stages, scene, spectrum, max_row_sum: 1.0 };
+        let mut v = vec![0.0; chain.measurement().len()];
+        let whole = Region::whole(scene);
+        chain.dc_gain(whole, &mut v);
+        chain.max_row_sum = v.iter().copied().fold(0.0, f32::max);
+        chain.singular_values(whole, &mut v);
+        let measured = || v.iter().copied().filter(|&s| s > 0.0);
+        let (min, max) = (measured().fold(f32::MAX, f32::min), measured().fold(0.0, f32::max));
+        if max == 0.0 {
+            let what = format!("degradation `{}`", chain.spec());
+            return Err(Error::shape(&what, "something measured (white in the mask)", "nothing"));
+        }
+        let flat = min >= max;
+        chain.spectrum = if flat { Spectrum::Flat(max) } else { Spectrum::Diagonal { min, max } };
+        Ok(chain)
+    }
+
+    /// Runs the stages over `region` with entries to the power `power`.
+    fn forward(&self, region: Region, power: i32, x: &[f32], y: &mut [f32]) {
+        let Some((last, before)) = self.stages.split_last() else {
+            return y.copy_from_slice(x);
+        };
+        let mut region = region;
+        let mut held: Option<Vec<f32>> = None;
+        for stage in before {
+            let next = stage.output_region(region);
+            let mut out = vec![0.0; next.shape(stage.output().channels).len()];
+            stage.apply(region, power, held.as_deref().unwrap_or(x), &mut out);
+            (region, held) = (next, Some(out));
+        }
+        last.apply(region, power, held.as_deref().unwrap_or(x), y);
+    }
+
+    fn on_ones(&self, region: Region, power: i32, out: &mut [f32]) {
+        let ones = vec![1.0; region.shape(self.scene.channels).len()];
+        self.forward(region, power, &ones, out);
+    }
+}
+
+impl Degradation for DisjointRows {
+    fn spec(&self) -> String {
+        if self.stages.is_empty() {
+            return "none".into();
+        }
+        self.stages.iter().map(|s| s.spec()).collect::<Vec<_>>().join("+")
+    }
+
+    fn scene(&self) -> Shape {
+        self.scene
+    }
+
+    fn measurement(&self) -> Shape {
+        self.stages.last().map_or(self.scene, |s| s.output())
+    }
+
+    fn measured(&self, region: Region) -> Region {
+        self.stages.iter().fold(region, |r, s| s.output_region(r))
+    }
+
+    fn apply(&self, region: Region, x: &[f32], y: &mut [f32]) {
+        self.forward(region, 1, x, y);
+    }
+
+    fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]) {
+        let Some((first, after)) = self.stages.split_first() else {
+            return x.copy_from_slice(y);
+        };
+        let mut regions = vec![region];
+        regions.extend(self.stages.iter().scan(region, |r, s| {
+            *r = s.output_region(*r);
+            Some(*r)
+        }));
+        let mut held: Option<Vec<f32>> = None;
+        for (stage, region) in after.iter().zip(&regions[1..]).rev() {
+            let mut out = vec![0.0; region.shape(stage.input().channels).len()];
+            stage.adjoint(*region, held.as_deref().unwrap_or(y), &mut out);
+            held = Some(out);
+        }
+        first.adjoint(region, held.as_deref().unwrap_or(y), x);
+    }
+
+    fn pinv(&self, region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
+        let scaled: Vec<f32> = if let Spectrum::Flat(s) = self.spectrum {
+            // Unmeasured rows are all zero: whatever stands there, the adjoint drops it.
+            let factor = weight(s) / (s * s);
+            y.iter().map(|v| v * factor).collect()
+        } else {
+            let mut d = vec![0.0; y.len()];
+            self.on_ones(region, 2, &mut d);
+            let scale = |(v, d): (&f32, &f32)| {
+                if *d > 0.0 { v * (weight(d.sqrt()) / d) } else { 0.0 }
+            };
+            y.iter().zip(&d).map(scale).collect()
+        };
+        self.adjoint(region, &scaled, x);
+    }
+
+    fn singular_values(&self, region: Region, out: &mut [f32]) {
+        self.on_ones(region, 2, out);
+        out.iter_mut().for_each(|d| *d = d.sqrt());
+    }
+
+    fn dc_gain(&self, region: Region, out: &mut [f32]) {
+        self.on_ones(region, 1, out);
+    }
+
+    fn spectrum(&self) -> Spectrum {
+        self.spectrum
+    }
+
+    fn period(&self) -> usize {
+        // The stage behind two poolings by 2 with a period of 2 wants multiples of 8.
+        let (mut scale, mut period) = (1, 1);
+        for stage in &self.stages {
+            period = lcm(period, scale * stage.period());
+            scale *= stage.scale();
+        }
+        period
+    }
+
+    fn reach(&self) -> Reach {
+        Reach::Local
+    }
+
+    fn max_row_sum(&self) -> f32 {
+        self.max_row_sum
+    }
+
+    fn uncertainty(&self) -> f64 {
+        self.stages.iter().map(|s| s.uncertainty()).fold(0.0, f64::max)
+    }
+
+    fn classical(&self, y: &[f32]) -> Vec<f32> {
+        let whole = Region::whole(self.scene);
+        let mut gain = vec![0.0; y.len()];
+        self.dc_gain(whole, &mut gain);
+        let mut v: Vec<f32> =
+            y.iter().zip(&gain).map(|(y, g)| if *g > 0.0 { y / g } else { 0.0 }).collect();
+        if gain.iter().any(|&g| g <= 0.0) {
+            let known: Vec<f32> = gain.iter().map(|&g| if g > 0.0 { 1.0 } else { 0.0 }).collect();
+            // A mosaic is filled colour by colour, also behind a mask.
+            let mut behind = self.stages.iter().rev().take_while(|s| s.scale() == 1);
+            if behind.any(|s| s.is_mosaic()) {
+                fill_mosaic(&mut v, &known, self.measurement());
+            } else {
+                fill(&mut v, &known, self.measurement());
+            }
+        }
+        for stage in self.stages.iter().rev() {
+            v = stage.classical(&v);
+        }
+        // What was measured is known better than any guess.
+        let mut ax = vec![0.0; y.len()];
+        self.apply(whole, &v, &mut ax);
+        let r: Vec<f32> = y.iter().zip(&ax).map(|(y, a)| y - a).collect();
+        let mut correction = vec![0.0; v.len()];
+        self.pinv(whole, &r, &|_| 1.0, &mut correction);
+        v.iter_mut().zip(&correction).for_each(|(v, c)| *v += c);
+        v
+    }
+}
+
+fn lcm(a: usize, b: usize) -> usize {
+    let (mut x, mut y) = (a, b);
+    while y > 0 {
+        (x, y) = (y, x % y);
+    }
+    a / x * b
+}

@@ -1,0 +1,48 @@
+//! The learned part: a network that says what a noisy picture could look like without noise.
+
+mod bundled;
+mod gaussian;
+mod manifest;
+mod onnx;
+#[cfg(test)]
+mod tests;
+
+pub use bundled::{bundled, find};
+pub use gaussian::Gaussian;
+pub use manifest::{Conditioning, Halo, Manifest, Prediction};
+pub use onnx::{Layer, OnnxPrior};
+
+use crate::error::Result;
+use crate::schedule::{Diffusion, Level};
+
+/// A model of what scenes look like: `x0 = prior(x_t, t)`, the mean of the scenes that could
+/// lie behind the noisy state `x_t = sqrt(alpha_bar) x + sqrt(1 - alpha_bar) n`.
+pub trait Prior: Send + Sync {
+    /// Channels of the scenes that it knows.
+    fn channels(&self) -> usize;
+    /// Window sides must be multiples of this.
+    fn multiple(&self) -> usize;
+    /// Side of the tile core that the model prefers, in pixels.
+    fn tile(&self) -> usize;
+    /// Context, in pixels, that a tile needs around its core up to noise level `sigma`.
+    fn halo(&self, sigma: f64) -> usize;
+    /// The process that it was trained on.
+    fn diffusion(&self) -> &Diffusion;
+    /// A worker for windows of `height x width`, both multiples of [`multiple`](Prior::multiple).
+    fn evaluator(&self, height: usize, width: usize) -> Result<Box<dyn Evaluator>>;
+    /// What identifies it in a certificate: name, weights' checksum.
+    fn identity(&self) -> Identity;
+}
+
+/// Evaluates a prior on windows of one size; one per thread.
+pub trait Evaluator: Send {
+    /// `x0 = prior(x_t, level)`; both `[channels, height, width]`, `x0` in about `[-1, 1]`.
+    fn x0(&mut self, x_t: &[f32], level: Level, x0: &mut [f32]) -> Result<()>;
+}
+
+/// What a certificate says of a prior.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Identity {
+    pub name: String,
+    pub sha256: String,
+}

@@ -1,0 +1,119 @@
+//! The restoration: a short schedule of noise levels, at each of which the prior says what the
+//! scene could look like and the projection puts the measured part back.
+
+mod defaults;
+mod finish;
+pub mod grid;
+mod step;
+mod strip;
+#[cfg(test)]
+mod tests;
+mod wavefront;
+
+pub use defaults::{Defaults, defaults};
+pub use finish::into_box;
+
+use std::ops::ControlFlow;
+
+use crate::degrade::Degradation;
+use crate::error::{Error, Result};
+use crate::frame::Frame;
+use crate::prior::Prior;
+use crate::schedule::Level;
+use grid::Tiling;
+
+/// What the restoration aims at.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Mode {
+    /// The highest fidelity: a proximal iteration without noise, `x <- x0 + w A+ (y - A x0)`
+    /// with `x0 = prior(x, sigma_k)` and `w = sigma_k^2 / (sigma_k^2 + (sigma_y / s)^2)`.
+    Faithful,
+    /// A draw from what the scene could be: DDNM without noise in the measurement, DDNM+ with.
+    Sample { eta: f64, rule: NoiseRule, seed: u64 },
+}
+
+/// How much of the noise of a `sample` step is drawn anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoiseRule {
+    /// DDNM's: new and old noise in the proportion `eta : sqrt(1 - eta^2)` of the whole.
+    Split,
+    /// DDIM's `sigma(eta)` (Song et al. 2021, eq. 16).
+    Ddim,
+}
+
+/// How to restore.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Settings {
+    pub mode: Mode,
+    /// Noise of the measurement: standard deviation in units of `[-1, 1]`
+    /// (`code values / 127.5`).
+    pub sigma_y: f64,
+    /// The noise levels, falling; each costs one evaluation of the prior.
+    pub levels: Vec<Level>,
+    /// Number of the frame in a sequence, for its noise.
+    pub frame: u32,
+    /// Threads, at least 1. Does not change the result.
+    pub threads: usize,
+    /// Rows of tiles that are worked on at a time; `None` is the whole frame. Does not change
+    /// the result.
+    pub band: Option<usize>,
+}
+
+/// How far a restoration has come: tiles, of all steps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    pub done: usize,
+    pub total: usize,
+}
+
+/// Called after each tile; may stop the restoration, which then ends with [`Error::Interrupted`].
+pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) -> ControlFlow<()> + Send);
+
+/// The tiles of a restoration: how they lie and how many there are.
+pub fn tiling(a: &dyn Degradation, prior: &dyn Prior, levels: &[Level]) -> Tiling {
+    let sigma = levels.iter().map(Level::sigma).fold(0.0, f64::max);
+    Tiling {
+        tile: prior.tile(),
+        halo: prior.halo(sigma),
+        period: a.period(),
+        multiple: prior.multiple(),
+    }
+}
+
+/// Restores the scene that `y` (as from [`measurement`](crate::degrade::measurement)) was
+/// measured from. The result lies in `[-1, 1]`; without noise it satisfies `A x = y` to float
+/// rounding wherever any picture in that range does.
+pub fn restore(
+    a: &dyn Degradation,
+    y: &Frame,
+    prior: &dyn Prior,
+    settings: &Settings,
+    progress: OnProgress,
+) -> Result<Frame> {
+    check(a, y, prior, settings)?;
+    let mut x = wavefront::run(a, y, prior, settings, progress)?;
+    finish::finish(a, &y.data, settings.sigma_y, &mut x);
+    Frame::new(a.scene(), x)
+}
+
+fn check(a: &dyn Degradation, y: &Frame, prior: &dyn Prior, settings: &Settings) -> Result<()> {
+    if y.shape != a.measurement() {
+        return Err(Error::shape("measurement", a.measurement(), y.shape));
+    }
+    if let Some(bad) = y.data.iter().find(|v| !v.is_finite()) {
+        return Err(Error::shape("measurement", "finite values", bad));
+    }
+    let (scene, known) = (a.scene().channels, prior.channels());
+    if scene != known && scene != 1 {
+        let expected = format!("a scene of {known} channels or 1");
+        return Err(Error::shape("prior", expected, a.scene()));
+    }
+    if settings.levels.is_empty() || settings.threads == 0 || settings.band == Some(0) {
+        return Err(Error::Usage("expected at least one step, thread and row of tiles".into()));
+    }
+    if !(settings.sigma_y >= 0.0 && settings.sigma_y.is_finite()) {
+        let found = settings.sigma_y;
+        return Err(Error::Usage(format!("noise: expected 0 or more, found {found}")));
+    }
+    Ok(())
+}

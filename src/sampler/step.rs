@@ -1,0 +1,170 @@
+//! One step on one region: the prior's estimate, projected onto the measurement, and on to the
+//! next noise level.
+
+use super::{Mode, NoiseRule, Settings};
+use crate::degrade::Degradation;
+use crate::frame::{Frame, Region, crop};
+use crate::noise::NoiseField;
+use crate::schedule::Level;
+
+/// Noise draw of the starting state; those of the steps follow it.
+const START: u16 = 0;
+
+/// Everything that the steps of one restoration share.
+pub struct Steps<'a> {
+    pub a: &'a dyn Degradation,
+    pub y: &'a Frame,
+    pub settings: &'a Settings,
+}
+
+/// Amplitudes of one step in one direction of the scene.
+struct Amplitudes {
+    /// How far the estimate is moved to the measurement, 0 to 1.
+    lambda: f64,
+    /// New noise.
+    fresh: f64,
+    /// The prior's own noise.
+    kept: f64,
+}
+
+impl Steps<'_> {
+    /// The level that step `k` ends at.
+    fn next_level(&self, k: usize) -> Level {
+        self.settings.levels.get(k + 1).copied().unwrap_or(Level::CLEAN)
+    }
+
+    /// The state that the first step sees, from a classical estimate of the scene.
+    pub fn start(&self, classical: Vec<f32>) -> Vec<f32> {
+        let Mode::Sample { seed, .. } = self.settings.mode else { return classical };
+        let level = self.settings.levels[0];
+        let scene = self.a.scene();
+        let field = NoiseField { seed, frame: self.settings.frame, draw: START };
+        let mut z = vec![0.0; scene.len()];
+        field.fill(Region::whole(scene), scene.channels, &mut z);
+        let (signal, noise) = (level.signal() as f32, level.noise() as f32);
+        classical.iter().zip(&z).map(|(x, z)| signal * x + noise * z).collect()
+    }
+
+    /// Factor from a state to what the prior expects, `x_t`.
+    pub fn input_scale(&self, k: usize) -> f32 {
+        match self.settings.mode {
+            // The proximal iteration's state is a picture, as if its noise had been averaged out.
+            Mode::Faithful => self.settings.levels[k].signal() as f32,
+            Mode::Sample { .. } => 1.0,
+        }
+    }
+
+    /// Finishes step `k` on `region`: on entry `x0` is the prior's estimate and `state` what it
+    /// was made from; on return `x0` is the next state.
+    pub fn advance(&self, k: usize, region: Region, state: &[f32], x0: &mut [f32]) {
+        x0.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
+        let (level, next) = (self.settings.levels[k], self.next_level(k));
+        let sigma_y = self.settings.sigma_y;
+        match self.settings.mode {
+            Mode::Faithful => {
+                let sigma2 = level.sigma().powi(2);
+                let weight = |s: f32| (sigma2 / (sigma2 + (sigma_y / f64::from(s)).powi(2))) as f32;
+                self.project(region, &weight, x0);
+            }
+            Mode::Sample { eta, rule, seed } => {
+                let field =
+                    NoiseField { seed, frame: self.settings.frame, draw: START + 1 + k as u16 };
+                let eta = effective_eta(eta, rule, level, next);
+                self.draw(region, level, next, eta, field, state, x0);
+            }
+        }
+    }
+
+    /// `x0 <- x0 + A+ W (y - A x0)`.
+    fn project(&self, region: Region, weight: &dyn Fn(f32) -> f32, x0: &mut [f32]) {
+        let measured = self.a.measured(region);
+        let channels = self.a.measurement().channels;
+        let mut r = vec![0.0; measured.shape(channels).len()];
+        let mut y = vec![0.0; r.len()];
+        crop(&self.y.data, self.a.measurement(), measured, &mut y);
+        self.a.apply(region, x0, &mut r);
+        r.iter_mut().zip(&y).for_each(|(r, y)| *r = y - *r);
+        let mut correction = vec![0.0; x0.len()];
+        self.a.pinv(region, &r, weight, &mut correction);
+        x0.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
+    }
+
+    /// A step of DDNM (without noise in the measurement) or DDNM+ (with).
+    #[allow(clippy::too_many_arguments)]
+    fn draw(
+        &self,
+        region: Region,
+        level: Level,
+        next: Level,
+        eta: f64,
+        field: NoiseField,
+        state: &[f32],
+        x0: &mut [f32],
+    ) {
+        let channels = self.a.scene().channels;
+        let (signal, noise) = (level.signal() as f32, level.noise() as f32);
+        let mut z = vec![0.0; x0.len()];
+        field.fill(region, channels, &mut z);
+        // The noise that the prior sees in the state.
+        let eps: Vec<f32> =
+            state.iter().zip(&*x0).map(|(x, x0)| (x - signal * x0) / noise).collect();
+        let sigma_y = self.settings.sigma_y;
+        let null = Amplitudes {
+            lambda: 1.0,
+            fresh: eta * next.noise(),
+            kept: (1.0 - eta * eta).max(0.0).sqrt() * next.noise(),
+        };
+        let range = |s: f32| -> Amplitudes {
+            if sigma_y == 0.0 {
+                return Amplitudes { ..null };
+            }
+            ddnm_plus(f64::from(s), sigma_y, next, eta)
+        };
+        self.project(region, &|s| range(s).lambda as f32, x0);
+        let mut noise_out: Vec<f32> =
+            z.iter().zip(&eps).map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e).collect();
+        if sigma_y > 0.0 {
+            // In the range space the noise of the measurement takes part of the budget.
+            self.spread(region, &z, &|s| (range(s).fresh - null.fresh) as f32, &mut noise_out);
+            self.spread(region, &eps, &|s| (range(s).kept - null.kept) as f32, &mut noise_out);
+        }
+        let signal = next.signal() as f32;
+        x0.iter_mut().zip(&noise_out).for_each(|(x, n)| *x = signal * *x + n);
+    }
+
+    /// `out += A+ W A v`: `v` in the range space, weighted by singular value.
+    fn spread(&self, region: Region, v: &[f32], weight: &dyn Fn(f32) -> f32, out: &mut [f32]) {
+        let channels = self.a.measurement().channels;
+        let mut av = vec![0.0; self.a.measured(region).shape(channels).len()];
+        self.a.apply(region, v, &mut av);
+        let mut back = vec![0.0; out.len()];
+        self.a.pinv(region, &av, weight, &mut back);
+        out.iter_mut().zip(&back).for_each(|(o, b)| *o += b);
+    }
+}
+
+/// The share of new noise in a step's whole, for either rule.
+fn effective_eta(eta: f64, rule: NoiseRule, level: Level, next: Level) -> f64 {
+    match rule {
+        NoiseRule::Split => eta,
+        NoiseRule::Ddim if next.noise() == 0.0 => 0.0,
+        NoiseRule::Ddim => {
+            let drop = (1.0 - level.alpha_bar / next.alpha_bar).max(0.0).sqrt();
+            eta * drop / level.noise()
+        }
+    }
+}
+
+/// DDNM+ (Wang et al. 2023, section 3.3) in a direction of singular value `s`: the noise of the
+/// measurement, scaled as it enters the estimate, and the injected noise together have the
+/// variance of the next level.
+fn ddnm_plus(s: f64, sigma_y: f64, next: Level, eta: f64) -> Amplitudes {
+    let (a, total) = (next.signal(), next.noise());
+    let measured = a * sigma_y / s;
+    if total >= measured {
+        let fresh = (total * total - measured * measured).max(0.0).sqrt();
+        return Amplitudes { lambda: 1.0, fresh, kept: 0.0 };
+    }
+    let lambda = total * (1.0 - eta * eta).max(0.0).sqrt() / measured;
+    Amplitudes { lambda, fresh: eta * total, kept: 0.0 }
+}

@@ -1,0 +1,149 @@
+//! The state of one step: a run of rows of the frame, which grows at its end and is released at
+//! its beginning.
+
+use std::collections::VecDeque;
+
+use super::grid::Tile;
+use crate::frame::{Region, Shape};
+
+/// Rows `first ..` of a frame; each row holds its channels one after another.
+pub struct Strip {
+    frame: Shape,
+    first: usize,
+    rows: VecDeque<Vec<f32>>,
+    /// Rows before this one are final.
+    complete: usize,
+}
+
+impl Strip {
+    /// An empty strip of a frame.
+    pub fn new(frame: Shape) -> Strip {
+        Strip { frame, first: 0, rows: VecDeque::new(), complete: 0 }
+    }
+
+    /// A strip that holds a whole planar frame.
+    pub fn from_planar(frame: Shape, data: &[f32]) -> Strip {
+        let mut strip = Strip::new(frame);
+        strip.grow(frame.height);
+        strip.write(Region::whole(frame), data);
+        strip.finish(frame.height);
+        strip
+    }
+
+    /// Rows before this one are final.
+    pub fn complete(&self) -> usize {
+        self.complete
+    }
+
+    /// Makes room for rows up to `end`.
+    pub fn grow(&mut self, end: usize) {
+        while self.first + self.rows.len() < end {
+            self.rows.push_back(vec![0.0; self.frame.channels * self.frame.width]);
+        }
+    }
+
+    /// Declares all rows before `end` final.
+    pub fn finish(&mut self, end: usize) {
+        self.complete = end;
+    }
+
+    /// Lets go of the rows before `start`.
+    pub fn release(&mut self, start: usize) {
+        while self.first < start && self.rows.pop_front().is_some() {
+            self.first += 1;
+        }
+    }
+
+    /// Writes a planar rectangle; its rows must have been grown and not released.
+    pub fn write(&mut self, region: Region, data: &[f32]) {
+        for c in 0..self.frame.channels {
+            for i in 0..region.height {
+                let from = (c * region.height + i) * region.width;
+                let to = c * self.frame.width + region.x;
+                self.rows[region.y + i - self.first][to..to + region.width]
+                    .copy_from_slice(&data[from..from + region.width]);
+            }
+        }
+    }
+
+    /// Reads a planar rectangle.
+    pub fn read(&self, region: Region, out: &mut [f32]) {
+        for c in 0..self.frame.channels {
+            for i in 0..region.height {
+                let from = c * self.frame.width + region.x;
+                let to = (c * region.height + i) * region.width;
+                out[to..to + region.width].copy_from_slice(
+                    &self.rows[region.y + i - self.first][from..from + region.width],
+                );
+            }
+        }
+    }
+
+    /// Reads a tile's window, `[channels, rows.size, columns.size]`; beyond the frame's far
+    /// edges the picture is mirrored.
+    pub fn read_window(&self, tile: &Tile, out: &mut [f32]) {
+        let (height, width) = (tile.rows.size, tile.columns.size);
+        let inside = width.min(self.frame.width - tile.columns.window);
+        for c in 0..self.frame.channels {
+            for i in 0..height {
+                let y = mirror(tile.rows.window + i, self.frame.height);
+                let row = &self.rows[y - self.first][c * self.frame.width..][..self.frame.width];
+                let to = (c * height + i) * width;
+                let out = &mut out[to..to + width];
+                out[..inside].copy_from_slice(&row[tile.columns.window..][..inside]);
+                for (j, v) in out.iter_mut().enumerate().skip(inside) {
+                    *v = row[mirror(tile.columns.window + j, self.frame.width)];
+                }
+            }
+        }
+    }
+}
+
+/// The pixel that stands for `i` on an axis of `length` pixels, mirrored at its edge pixels.
+fn mirror(i: usize, length: usize) -> usize {
+    if i < length {
+        return i;
+    }
+    if length == 1 {
+        return 0;
+    }
+    let period = 2 * (length - 1);
+    let i = i % period;
+    if i < length { i } else { period - i }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::grid::Span;
+    use super::*;
+
+    #[test]
+    fn windows_are_mirrored_at_the_far_edges() {
+        let frame = Shape::new(2, 2, 3);
+        let data: Vec<f32> = (0..12).map(|v| v as f32).collect();
+        let strip = Strip::from_planar(frame, &data);
+        let span = |end| Span { core: 0, core_end: end, window: 0, size: 4 };
+        let mut out = vec![0.0; 32];
+        strip.read_window(&Tile { rows: span(2), columns: span(3) }, &mut out);
+        assert_eq!(out[..4], [0.0, 1.0, 2.0, 1.0]);
+        assert_eq!(out[4..8], [3.0, 4.0, 5.0, 4.0]);
+        assert_eq!(out[8..12], [0.0, 1.0, 2.0, 1.0]);
+        assert_eq!(out[12..16], [3.0, 4.0, 5.0, 4.0]);
+        assert_eq!(out[16..20], [6.0, 7.0, 8.0, 7.0]);
+        assert_eq!([0, 1, 2, 3, 4, 5].map(|i| mirror(i, 1)), [0; 6]);
+    }
+
+    #[test]
+    fn rows_are_grown_written_and_released() {
+        let frame = Shape::new(1, 6, 2);
+        let mut strip = Strip::new(frame);
+        strip.grow(4);
+        let region = Region { y: 2, x: 1, height: 2, width: 1 };
+        strip.write(region, &[5.0, 6.0]);
+        strip.release(2);
+        strip.grow(6);
+        let mut out = [0.0; 2];
+        strip.read(region, &mut out);
+        assert_eq!(out, [5.0, 6.0]);
+    }
+}

@@ -1,0 +1,84 @@
+//! `A x = y`, also where values end at black or white, and after rounding.
+
+use super::*;
+use crate::certificate::{residual, rounding_bound};
+use crate::frame::{Region, from_code, to_code};
+
+const SPECS: [&str; 8] =
+    ["none", "sr:2", "sr:3", "sr:16", "gray", "bayer:gbrg", "mask:checker", "gray+mask:hole+sr:2"];
+
+/// A scene most of which is pure black or white.
+fn saturated(shape: Shape) -> Frame {
+    let mut x = scene(shape);
+    x.data.iter_mut().for_each(|v| *v = (*v * 8.0).clamp(-1.0, 1.0));
+    x
+}
+
+fn rounded(x: &Frame, bits: u8) -> Frame {
+    let data = x.data.iter().map(|&v| from_code(to_code(v, bits), bits)).collect();
+    Frame::new(x.shape, data).unwrap()
+}
+
+#[test]
+fn results_agree_with_the_measurement_also_at_black_and_white() {
+    for shape in [Shape::new(3, 37, 45), Shape::new(3, 5, 3)] {
+        for x in [scene(shape), saturated(shape)] {
+            for spec in SPECS {
+                let a = operator(spec, shape);
+                let y = measured(&a, &x, 0.0);
+                let prior = Smoother::new(3, 16, 4);
+                for mode in [Mode::Faithful, DRAW] {
+                    let levels = prior.diffusion().geometric(0.2, 0.02, 3);
+                    let found = go(&a, &y, &prior, &settings(mode, levels)).unwrap();
+                    assert!(found.data.iter().all(|v| v.abs() <= 1.0), "{spec}");
+                    let whole = Region::whole(shape);
+                    let exact = residual(&a, &y, &found, whole);
+                    assert!(exact.max < 1e-5 * 255.0, "{spec} {mode:?} {shape}: {exact:?}");
+                    for bits in [8, 16] {
+                        let written = residual(&a, &y, &rounded(&found, bits), whole);
+                        let bound = rounding_bound(&a, bits) + 1e-3;
+                        assert!(written.max <= bound, "{spec} {bits} bits: {written:?} > {bound}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The projection onto measurement and box is the nearest point of both: no move of weight from
+/// one pixel to another that keeps the measurement comes closer to where it started.
+#[test]
+fn into_box_is_a_projection() {
+    let shape = Shape::new(1, 8, 8);
+    let a = operator("sr:4", shape);
+    let x = saturated(shape);
+    let y = measured(&a, &x, 0.0);
+    let start: Vec<f32> = (0..64).map(|i| ((i * 29) % 17) as f32 / 6.0 - 1.3).collect();
+    let mut found = start.clone();
+    into_box(&a, &y.data, &mut found);
+    let clipped: Vec<f32> = start.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
+    for i in 0..64 {
+        for j in (0..64).filter(|&j| (i / 32, i % 8 / 4) == (j / 32, j % 8 / 4) && j != i) {
+            // Moving a little from j to i must not come closer.
+            if found[i] < 1.0 - 1e-4 && found[j] > -1.0 + 1e-4 {
+                let gain = (clipped[i] - found[i]) - (clipped[j] - found[j]);
+                assert!(gain < 1e-4, "{i} {j}: {gain}");
+            }
+        }
+    }
+}
+
+/// With noise the weight leaves the residual that the noise deserves: much less than projecting
+/// nothing, and more than none.
+#[test]
+fn noise_leaves_a_residual_of_its_own_size() {
+    let shape = Shape::new(3, 40, 40);
+    let (a, prior) = (operator("none", shape), Smoother::new(3, 16, 4));
+    let sigma_y = 20.0 / 127.5;
+    let y = measured(&a, &scene(shape), sigma_y);
+    let levels = prior.diffusion().geometric(0.2, 0.02, 4);
+    let noisy = Settings { sigma_y, ..settings(Mode::Faithful, levels) };
+    let found = go(&a, &y, &prior, &noisy).unwrap();
+    let r = residual(&a, &y, &found, Region::whole(shape));
+    assert!(r.rms > 10.0 && r.rms < 30.0, "{r:?}");
+}
