@@ -1,6 +1,21 @@
 //! The arguments of every command, as `--help` shows them.
 
+use std::path::Path;
+
 use argh::FromArgs;
+
+/// What a lone `-` becomes before parsing: argh would take it for an unknown option.
+const DASH: &str = "\u{0}";
+
+/// Prepares an argument for parsing; [`path`] undoes it.
+pub fn shield(argument: String) -> String {
+    if argument == "-" { DASH.into() } else { argument }
+}
+
+/// The path that a parsed argument names; `-` is standard input or output.
+pub fn path(argument: &str) -> &Path {
+    Path::new(if argument == DASH { "-" } else { argument })
+}
 
 /// Restores camera frames with a diffusion prior and proves that the result agrees with the
 /// measurement.

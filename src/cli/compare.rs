@@ -1,10 +1,8 @@
 //! `ddnm compare`.
 
-use std::path::Path;
-
 use serde_json::json;
 
-use super::args::Compare;
+use super::args::{Compare, path};
 use super::{job, print};
 use crate::certificate::residual;
 use crate::degrade::{self, Degradation};
@@ -13,12 +11,12 @@ use crate::frame::Region;
 use crate::{io, metrics};
 
 pub fn run(args: Compare) -> Result<()> {
-    let (a, b) = (io::read(Path::new(&args.a))?, io::read(Path::new(&args.b))?);
+    let (a, b) = (io::read(path(&args.a))?, io::read(path(&args.b))?);
     let (psnr, ssim) = (metrics::psnr(&a, &b)?, metrics::ssim(&a, &b)?);
     let agreement = match (&args.degradation, &args.measurement) {
         (None, None) => None,
-        (Some(spec), Some(path)) => {
-            let file = io::read(Path::new(path))?;
+        (Some(spec), Some(name)) => {
+            let file = io::read(path(name))?;
             let size = format!("{}x{}", a.shape.width, a.shape.height);
             let operator = job::operator(spec, &file, Some(&size))?;
             if operator.scene() != a.shape {

@@ -1,19 +1,17 @@
 //! `ddnm degrade`.
 
-use std::path::Path;
-
-use super::args::Degrade;
+use super::args::{Degrade, path};
 use super::job;
 use crate::degrade::{self, Spec};
 use crate::error::Result;
 use crate::io;
 
 pub fn run(args: Degrade) -> Result<()> {
-    let output = Path::new(&args.output);
+    let output = path(&args.output);
     io::check_picture_name(output)?;
     io::check_writable(output)?;
     let sigma_y = job::sigma(args.noise, "noise")?;
-    let x = io::read(Path::new(&args.input))?;
+    let x = io::read(path(&args.input))?;
     let bits = job::depth(args.depth, &x)?;
     let a = Spec::parse(&args.degradation)?.build(x.shape, &job::load_mask)?;
     let y = degrade::measure(&a, &x, sigma_y, args.seed);

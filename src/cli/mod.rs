@@ -38,7 +38,7 @@ fn parse_and_run() -> i32 {
     let mut arguments = Vec::new();
     for argument in std::env::args_os().skip(1) {
         match argument.into_string() {
-            Ok(text) => arguments.push(text),
+            Ok(text) => arguments.push(args::shield(text)),
             Err(odd) => return complain(&Error::Usage(format!("not UTF-8: {}", odd.display()))),
         }
     }

@@ -1,10 +1,8 @@
 //! `ddnm plan`.
 
-use std::path::Path;
-
 use serde_json::json;
 
-use super::args::Plan;
+use super::args::{Plan, path};
 use super::{job, print};
 use crate::degrade::{Degradation, Spec};
 use crate::error::{Error, Result};
@@ -14,8 +12,8 @@ use crate::{io, plan};
 
 pub fn run(args: Plan) -> Result<()> {
     let a = match (&args.input, &args.size) {
-        (Some(path), size) => {
-            job::operator(&args.degradation, &io::read(Path::new(path))?, size.as_deref())?
+        (Some(name), size) => {
+            job::operator(&args.degradation, &io::read(path(name))?, size.as_deref())?
         }
         (None, Some(size)) => {
             let (width, height) = job::parse_size(size)?;

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::args::Restore;
+use super::args::{Restore, path};
 use super::{interrupt_flag, job, print, progress};
 use crate::certificate::{Evidence, sha256};
 use crate::degrade::{self, Degradation};
@@ -18,12 +18,12 @@ use crate::sampler;
 
 pub fn run(args: Restore) -> Result<()> {
     let started = Instant::now();
-    let (input, output) = (Path::new(&args.input), Path::new(&args.output));
+    let (input, output) = (path(&args.input), path(&args.output));
     // Everything that can be refused is refused before the work.
     io::check_picture_name(output)?;
     io::check_writable(output)?;
-    if let Some(path) = &args.certificate {
-        io::check_writable(Path::new(path))?;
+    if let Some(name) = &args.certificate {
+        io::check_writable(path(name))?;
     }
     let file = io::read(input)?;
     let bits = job::depth(args.depth, &file)?;
@@ -82,14 +82,14 @@ pub fn run(args: Restore) -> Result<()> {
     };
     evidence.check()?;
     io::write_bytes(output, &bytes)?;
-    if let Some(path) = &args.certificate {
+    if let Some(name) = &args.certificate {
         let text = format!("{:#}\n", evidence.json());
-        io::write_bytes(Path::new(path), text.as_bytes())?;
+        io::write_bytes(path(name), text.as_bytes())?;
     }
     if args.json {
         let (before, after) = evidence.residuals();
         let line = json!({
-            "input": args.input, "output": args.output,
+            "input": input.display().to_string(), "output": output.display().to_string(),
             "width": x.shape.width, "height": x.shape.height,
             "spec": a.spec(), "evaluations": settings.levels.len(),
             "residual_max": after.max, "residual_rms": after.rms,

@@ -1,0 +1,69 @@
+//! What the tests of the whole program share.
+
+#![allow(dead_code)] // each test program uses its own part of this
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use ddnm::frame::{Frame, Region, Shape, crop};
+
+/// A folder of its own, removed when dropped.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new() -> Folder {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let n = COUNT.fetch_add(1, Ordering::Relaxed);
+        let path = std::env::temp_dir().join(format!("ddnm-test-{}-{n}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+
+    /// The path as an argument.
+    pub fn arg(&self, name: &str) -> String {
+        self.path(name).display().to_string()
+    }
+
+    /// Names of the files in the folder.
+    pub fn files(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).unwrap();
+        let mut names: Vec<String> =
+            entries.map(|e| e.unwrap().file_name().to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A part of a picture of `tests/assets`.
+pub fn part(name: &str, x: usize, y: usize, width: usize, height: usize) -> Frame {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/assets").join(name);
+    let whole = ddnm::io::read(&path).unwrap();
+    let shape = Shape::new(whole.shape.channels, height, width);
+    let mut data = vec![0.0; shape.len()];
+    crop(&whole.data, whole.shape, Region { y, x, height, width }, &mut data);
+    Frame::new(shape, data).unwrap()
+}
+
+/// Runs the program.
+pub fn ddnm(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_ddnm")).args(args).output().unwrap()
+}
+
+/// Runs the program, which must succeed, and returns what it printed.
+pub fn ok(args: &[&str]) -> String {
+    let output = ddnm(args);
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{args:?}: {error}");
+    String::from_utf8(output.stdout).unwrap()
+}
