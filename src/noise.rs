@@ -50,7 +50,7 @@ impl NoiseField {
         let u = (bits + 1) as f64 / (1u64 << 53) as f64;
         let angle = f64::from(words[2]) / 4_294_967_296.0 * std::f64::consts::TAU;
         let radius = (-2.0 * u.ln()).sqrt();
-        (radius * if x % 2 == 0 { angle.cos() } else { angle.sin() }) as f32
+        (radius * if x.is_multiple_of(2) { angle.cos() } else { angle.sin() }) as f32
     }
 
     /// Fills `out`, `[channels, region.height, region.width]`, with the field over `region`.

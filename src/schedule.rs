@@ -97,7 +97,7 @@ impl Diffusion {
     pub fn at_sigma(&self, sigma: f64) -> Level {
         let log_sigma = |i: usize| self.at_step(i).sigma().ln();
         let last = self.steps() - 1;
-        if !(sigma > self.at_step(0).sigma()) {
+        if sigma.is_nan() || sigma <= self.at_step(0).sigma() {
             return self.at_step(0);
         }
         if sigma >= self.at_step(last).sigma() {

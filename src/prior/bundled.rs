@@ -18,11 +18,8 @@ pub fn bundled() -> Result<OnnxPrior> {
 /// Folders that a bare model name is looked up in, first to last.
 fn folders() -> Vec<PathBuf> {
     let mut folders = Vec::new();
-    if let Ok(binary) = std::env::current_exe() {
-        if let Some(folder) = binary.parent() {
-            folders.push(folder.join("models"));
-        }
-    }
+    let binary = std::env::current_exe().ok();
+    folders.extend(binary.as_deref().and_then(Path::parent).map(|folder| folder.join("models")));
     if let Some(home) = std::env::var_os("XDG_DATA_HOME") {
         folders.push(PathBuf::from(home).join("ddnm"));
     } else if let Some(home) = std::env::var_os("HOME") {

@@ -182,7 +182,8 @@ impl Prior for OnnxPrior {
 
     fn evaluator(&self, height: usize, width: usize) -> Result<Box<dyn Evaluator>> {
         let multiple = self.manifest.multiple;
-        if height == 0 || width == 0 || height % multiple != 0 || width % multiple != 0 {
+        let fits = |side: usize| side > 0 && side.is_multiple_of(multiple);
+        if !fits(height) || !fits(width) {
             let expected = format!("sides that are multiples of {multiple}");
             return Err(Error::shape("window", expected, format!("{width}x{height}")));
         }
