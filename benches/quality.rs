@@ -2,7 +2,7 @@
 //!
 //! Prints one table, PSNR in dB over the whole picture, measurement in float. Every task stands
 //! beside its classical estimates and, for noise, beside one evaluation of the prior. With
-//! `-- sweep TASK START,END,STEPS ...` (sigma in `[-1, 1]` units) it tries other schedules.
+//! `-- sweep TASK START,END,STEPS,GENERATIVE ...` (sigma in `[-1, 1]` units) it tries other schedules.
 //! `-- model FILE` uses another prior, `-- only TASK` one task.
 
 use std::ops::ControlFlow;
@@ -13,6 +13,7 @@ use ddnm::degrade::{self, Degradation, DisjointRows, Spec};
 use ddnm::frame::{Frame, Region, Shape};
 use ddnm::prior::{self, OnnxPrior, Prior};
 use ddnm::sampler::{self, Mode, NoiseRule, Settings, defaults};
+use ddnm::schedule::Level;
 use ddnm::{io, metrics};
 
 const PICTURES: [&str; 3] = ["astronaut", "coffee", "chelsea"];
@@ -52,12 +53,12 @@ fn run() -> ddnm::Result<()> {
         let (_, spec, noise) = *task.unwrap_or(&TASKS[0]);
         for schedule in args.iter().skip(i + 2) {
             let v: Vec<f64> = schedule.split(',').filter_map(|v| v.parse().ok()).collect();
-            let [start, end, steps] = v[..] else { continue };
-            let label = format!("sigma {start} to {end} in {steps}");
+            let [start, end, steps, generative] = v[..] else { continue };
+            let label = format!("sigma {start} to {end} in {steps}, generative {generative}");
             row(&label, &pictures, |x| {
                 let case = Case::new(spec, noise, x)?;
                 let levels = prior.diffusion().geometric(start, end, steps as usize);
-                case.restore(&prior, Mode::Faithful, levels)
+                case.restore(&prior, Mode::Faithful, levels, generative as f32)
             })?;
         }
         return Ok(());
@@ -128,14 +129,14 @@ fn print_task(
             // The whole weight on the prior: an infinitely noisy measurement.
             let level = prior.diffusion().at_sigma(noise / 127.5);
             let blind = Case { sigma_y: 1e6, ..Case::new(spec, noise, case.x)? };
-            blind.restore(prior, Mode::Faithful, vec![level])
+            blind.restore(prior, Mode::Faithful, vec![level], 1.0)
         })?;
     }
     for (label, mode) in [("faithful", Mode::Faithful), ("sample", DRAW)] {
         row(&format!("**{label}**"), &|case, _| {
             let d = defaults(&case.a, case.sigma_y, mode == Mode::Faithful);
             let levels = prior.diffusion().geometric(d.start, d.end, d.steps);
-            case.restore(prior, mode, levels)
+            case.restore(prior, mode, levels, d.generative)
         })?;
     }
     Ok(())
@@ -186,11 +187,19 @@ impl Case<'_> {
         &self,
         prior: &OnnxPrior,
         mode: Mode,
-        levels: Vec<ddnm::schedule::Level>,
+        levels: Vec<Level>,
+        generative: f32,
     ) -> ddnm::Result<Frame> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let settings =
-            Settings { mode, sigma_y: self.sigma_y, levels, frame: 0, threads, band: None };
+        let settings = Settings {
+            mode,
+            sigma_y: self.sigma_y,
+            levels,
+            generative,
+            frame: 0,
+            threads,
+            band: None,
+        };
         sampler::restore(&self.a, &self.y, prior, &settings, &mut |_| ControlFlow::Continue(()))
     }
 }

@@ -118,6 +118,6 @@ impl Schedule<'_> {
             n => n.min(1024),
         };
         let levels = prior.diffusion().geometric(start, end, steps);
-        Ok(Settings { mode, sigma_y, levels, frame: 0, threads, band: None })
+        Ok(Settings { mode, sigma_y, levels, generative: 1.0, frame: 0, threads, band: None })
     }
 }

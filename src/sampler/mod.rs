@@ -50,6 +50,9 @@ pub struct Settings {
     pub sigma_y: f64,
     /// The noise levels, falling; each costs one evaluation of the prior.
     pub levels: Vec<Level>,
+    /// How far the result goes from the classical estimate (0) to what the prior makes of it (1);
+    /// every value agrees with the measurement alike.
+    pub generative: f32,
     /// Number of the frame in a sequence, for its noise.
     pub frame: u32,
     /// Threads, at least 1. Does not change the result.
@@ -91,7 +94,14 @@ pub fn restore(
     progress: OnProgress,
 ) -> Result<Frame> {
     check(a, y, prior, settings)?;
-    let mut x = wavefront::run(a, y, prior, settings, progress)?;
+    let classical = a.classical(&y.data);
+    // Two estimates with errors of their own: a blend is often better than either.
+    let held = (settings.generative < 1.0).then(|| classical.clone());
+    let mut x = wavefront::run(a, y, prior, settings, classical, progress)?;
+    if let Some(classical) = held {
+        let b = settings.generative;
+        x.iter_mut().zip(&classical).for_each(|(x, c)| *x = c + b * (*x - c));
+    }
     finish::finish(a, &y.data, settings.sigma_y, &mut x);
     Frame::new(a.scene(), x)
 }
@@ -110,6 +120,10 @@ fn check(a: &dyn Degradation, y: &Frame, prior: &dyn Prior, settings: &Settings)
     }
     if settings.levels.is_empty() || settings.threads == 0 || settings.band == Some(0) {
         return Err(Error::Usage("expected at least one step, thread and row of tiles".into()));
+    }
+    if !(0.0..=1.0).contains(&settings.generative) {
+        let found = settings.generative;
+        return Err(Error::Usage(format!("generative: expected 0 to 1, found {found}")));
     }
     if !(settings.sigma_y >= 0.0 && settings.sigma_y.is_finite()) {
         let found = settings.sigma_y;

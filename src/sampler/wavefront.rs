@@ -22,12 +22,13 @@ use crate::error::{Error, Result};
 use crate::frame::{Frame, Region};
 use crate::prior::{Evaluator, Prior};
 
-/// Runs all steps; returns the last state, planar, before the finishing pass.
+/// Runs all steps from a classical estimate; returns the last state, planar, before the finishing pass.
 pub fn run(
     a: &dyn Degradation,
     y: &Frame,
     prior: &dyn Prior,
     settings: &Settings,
+    classical: Vec<f32>,
     progress: OnProgress,
 ) -> Result<Vec<f32>> {
     let tiling = tiling(a, prior, &settings.levels);
@@ -38,7 +39,7 @@ pub fn run(
     let wave = Wave { steps: Steps { a, y, settings }, prior };
     let mut workers: Vec<Worker> = (0..settings.threads).map(|_| Worker::default()).collect();
     let mut states: Vec<Strip> = (0..=steps).map(|_| Strip::new(scene)).collect();
-    states[0] = Strip::from_planar(scene, &wave.steps.start(a.classical(&y.data)));
+    states[0] = Strip::from_planar(scene, &wave.steps.start(classical));
     let mut next_row = vec![0; steps];
     let shared = Shared {
         progress: Mutex::new((progress, Progress { done: 0, total })),
