@@ -173,6 +173,7 @@ impl Evidence<'_> {
             "mode": mode(&self.settings.mode),
             "schedule": self.settings.levels.iter()
                 .map(|l| json!({ "sigma": l.sigma(), "t": l.t })).collect::<Vec<_>>(),
+            "generative": self.settings.generative,
             "evaluations": self.settings.levels.len(),
             "tile": { "core": self.tiling.tile, "halo": self.tiling.halo },
             "machine": { "architecture": std::env::consts::ARCH, "threads": self.settings.threads },

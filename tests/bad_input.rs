@@ -52,13 +52,14 @@ fn options() {
     let folder = Folder::new();
     let (good, out) = (folder.arg("good.png"), folder.arg("out.png"));
     io::write(good.as_ref(), &part("chelsea.png", 0, 0, 32, 24), 8).unwrap();
-    let cases: [(&[&str], &str); 12] = [
+    let cases: [(&[&str], &str); 13] = [
         (&["--noise", "-1"], "noise"),
         (&["--noise", "NaN"], "noise"),
         (&["--mode", "best"], "faithful or sample"),
         (&["--steps", "0"], "steps"),
         (&["--steps", "5000"], "steps"),
         (&["--eta", "2"], "eta"),
+        (&["--generative", "1.5"], "generative"),
         (&["--mode", "sample", "--rule", "x"], "split or ddim"),
         (&["--depth", "12"], "8 or 16"),
         (&["--size", "32"], "WIDTHxHEIGHT"),

@@ -86,6 +86,10 @@ pub struct Restore {
     /// noise level of the last step, in code values 0..255
     #[argh(option)]
     pub end: Option<f64>,
+    /// how far to go from the classical (0) to the generative estimate (1); every value agrees
+    /// with the measurement
+    #[argh(option)]
+    pub generative: Option<f32>,
     /// sample mode: share of new noise per step, 0 to 1 (default 0.85)
     #[argh(option, default = "0.85")]
     pub eta: f64,

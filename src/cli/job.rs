@@ -78,6 +78,7 @@ pub struct Schedule<'a> {
     pub steps: Option<usize>,
     pub start: Option<f64>,
     pub end: Option<f64>,
+    pub generative: Option<f32>,
     pub threads: usize,
 }
 
@@ -113,11 +114,15 @@ impl Schedule<'_> {
                 format!("noise levels: expected 0 < end <= start, found start {start}, end {end}");
             return usage(why);
         }
+        let generative = self.generative.unwrap_or(default.generative);
+        if !(0.0..=1.0).contains(&generative) {
+            return usage(format!("generative: expected 0 to 1, found {generative}"));
+        }
         let threads = match self.threads {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             n => n.min(1024),
         };
         let levels = prior.diffusion().geometric(start, end, steps);
-        Ok(Settings { mode, sigma_y, levels, generative: 1.0, frame: 0, threads, band: None })
+        Ok(Settings { mode, sigma_y, levels, generative, frame: 0, threads, band: None })
     }
 }

@@ -34,6 +34,7 @@ pub fn run(args: Plan) -> Result<()> {
         steps: args.steps,
         start: None,
         end: None,
+        generative: None,
         threads: args.threads,
     }
     .settings(&a, &prior)?;

@@ -39,6 +39,7 @@ pub fn run(args: Restore) -> Result<()> {
         steps: args.steps,
         start: args.start,
         end: args.end,
+        generative: args.generative,
         threads: args.threads,
     }
     .settings(&a, &prior)?;

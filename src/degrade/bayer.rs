@@ -65,7 +65,7 @@ impl Stage for Mosaic {
     }
 
     fn uncertainty(&self) -> f64 {
-        0.1
+        0.03
     }
 
     fn classical(&self, y: &[f32]) -> Vec<f32> {

@@ -74,7 +74,7 @@ impl Stage for Mask {
     }
 
     fn uncertainty(&self) -> f64 {
-        0.2
+        0.03
     }
 
     fn classical(&self, y: &[f32]) -> Vec<f32> {

@@ -75,7 +75,7 @@ impl Stage for Pool {
     }
 
     fn uncertainty(&self) -> f64 {
-        0.2
+        0.3
     }
 
     fn classical(&self, y: &[f32]) -> Vec<f32> {

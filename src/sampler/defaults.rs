@@ -12,11 +12,27 @@ pub struct Defaults {
     pub generative: f32,
 }
 
-/// The schedule for a degradation with noise `sigma_y`.
+/// Below this uncertainty the classical estimate is about as good as the prior's: the two are
+/// blended, and few evaluations do.
+const GOOD_START: f64 = 0.05;
+
+/// The schedule for a degradation with noise `sigma_y`, in either mode.
 pub fn defaults(a: &dyn Degradation, sigma_y: f64, faithful: bool) -> Defaults {
-    let start = a.uncertainty().max(sigma_y);
-    if faithful {
-        return Defaults { steps: 8, start, end: 0.02f64.min(start), generative: 1.0 };
+    let uncertainty = a.uncertainty();
+    if !faithful {
+        return Defaults { steps: 8, start: (2.0 * sigma_y).max(0.2), end: 0.02, generative: 1.0 };
     }
-    Defaults { steps: 8, start: (2.0 * sigma_y).max(0.2), end: 0.02, generative: 1.0 }
+    if sigma_y > 0.0 {
+        // Without steps of about this ratio the noise of the measurement comes back at the end.
+        const RATIO: f64 = 0.55;
+        let start = uncertainty.max(sigma_y);
+        let end = (start / 12.0).max(0.02).min(start);
+        let steps = 1 + ((end / start).ln() / RATIO.ln()).round() as usize;
+        return Defaults { steps, start, end, generative: 1.0 };
+    }
+    let start = uncertainty.max(0.01);
+    if start < GOOD_START {
+        return Defaults { steps: 4, start, end: start / 3.0, generative: 0.6 };
+    }
+    Defaults { steps: 8, start, end: start / 8.0, generative: 1.0 }
 }

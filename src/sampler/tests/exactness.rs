@@ -68,6 +68,27 @@ fn into_box_is_a_projection() {
     }
 }
 
+/// Every position of the dial agrees with the measurement, and 0 is the classical estimate.
+#[test]
+fn every_blend_agrees_with_the_measurement() {
+    let shape = Shape::new(3, 30, 40);
+    let (a, prior) = (operator("sr:3", shape), Smoother::new(3, 16, 4));
+    let y = measured(&a, &scene(shape), 0.0);
+    let run = |generative| {
+        let levels = prior.diffusion().geometric(0.2, 0.02, 3);
+        let blend = Settings { generative, ..settings(Mode::Faithful, levels) };
+        go(&a, &y, &prior, &blend).unwrap()
+    };
+    for generative in [0.0, 0.3, 1.0] {
+        let r = residual(&a, &y, &run(generative), Region::whole(shape));
+        assert!(r.max < 1e-5 * 255.0, "{generative}: {r:?}");
+    }
+    let classical = a.classical(&y.data);
+    let far =
+        |x: &Frame| x.data.iter().zip(&classical).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(far(&run(0.0)) < 1e-5 && far(&run(1.0)) > 0.01);
+}
+
 /// With noise the weight leaves the residual that the noise deserves: much less than projecting
 /// nothing, and more than none.
 #[test]
