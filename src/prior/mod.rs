@@ -6,6 +6,7 @@ mod manifest;
 mod onnx;
 #[cfg(test)]
 mod tests;
+mod widen;
 
 pub use bundled::{bundled, find};
 pub use gaussian::Gaussian;

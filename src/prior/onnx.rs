@@ -10,6 +10,7 @@ use tract_core::knobs::KnobScope;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceOp};
 
+use super::widen::widen;
 use super::{Conditioning, Evaluator, Identity, Manifest, Prediction, Prior};
 use crate::error::{Error, Result};
 use crate::schedule::{Diffusion, Level};
@@ -52,7 +53,9 @@ impl OnnxPrior {
         let parsed = guard(path, "an ONNX model", || {
             let onnx =
                 tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
-            onnx.model_for_read(&mut std::io::Cursor::new(bytes))
+            let mut proto = onnx.proto_model_for_read(&mut std::io::Cursor::new(bytes))?;
+            widen(&mut proto);
+            onnx.model_for_proto_model(&proto)
         })?;
         let conditioning = check_interface(&manifest, &parsed, path)?;
         let diffusion = manifest.diffusion()?;

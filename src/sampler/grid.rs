@@ -11,9 +11,9 @@ pub struct Span {
     pub core: usize,
     /// One past the last pixel that it decides.
     pub core_end: usize,
-    /// First pixel of its window.
+    /// First pixel of its window, a multiple of the network's own period.
     pub window: usize,
-    /// Size of the window; it may reach beyond a small frame, which is then mirrored.
+    /// Size of the window; where it reaches beyond the frame's far edge, the frame is mirrored.
     pub size: usize,
 }
 
@@ -26,7 +26,8 @@ pub struct Tiling {
     pub halo: usize,
     /// Cores start at multiples of this, also on the grid that is shifted by half a core.
     pub period: usize,
-    /// Windows are multiples of this.
+    /// Windows are multiples of this and start at multiples of it: a network with strides gives
+    /// another result for a picture that is shifted by less.
     pub multiple: usize,
 }
 
@@ -42,24 +43,29 @@ impl Tiling {
             let size = length.next_multiple_of(multiple);
             return vec![Span { core: 0, core_end: length, window: 0, size }];
         }
-        let core = inner.div_ceil(count).next_multiple_of(2 * period);
+        // Where the two periods agree, cores lie on the network's grid and windows lose nothing.
+        let aligned = multiple.is_multiple_of(period);
+        let unit = if aligned { multiple } else { period };
+        let slack = if aligned { 0 } else { multiple - 1 };
+        let core = inner.div_ceil(count).next_multiple_of(2 * unit);
         // The frame's edge needs no halo, so the outer cores can be larger by one.
-        let edge = halo.next_multiple_of(period);
+        let edge = halo.next_multiple_of(unit);
         let first = edge + if shifted { core / 2 } else { core };
         let mut borders = vec![0];
         // What is left at the end, if no larger than a halo, fits in the last window.
         borders.extend((0..).map(|k| first + k * core).take_while(|cut| cut + halo < length));
         borders.push(length);
 
-        let full = (core + 2 * halo).max(edge + core + halo).next_multiple_of(multiple);
-        let small = (edge + core / 2 + halo).next_multiple_of(multiple);
+        let full = (core + edge.max(halo) + halo + slack).next_multiple_of(multiple);
+        let small = (core / 2 + edge + halo + slack).next_multiple_of(multiple);
+        let end = length.next_multiple_of(multiple);
         let span = |pair: &[usize]| {
             let (core, core_end) = (pair[0], pair[1]);
-            let from = core.saturating_sub(halo);
+            let from = core.saturating_sub(halo) / multiple * multiple;
             let needed = (core_end + halo).min(length) - from;
             let size =
                 if needed <= small { small } else { full.max(needed.next_multiple_of(multiple)) };
-            Span { core, core_end, window: from.min(length.saturating_sub(size)), size }
+            Span { core, core_end, window: from.min(end.saturating_sub(size)), size }
         };
         borders.windows(2).map(span).collect()
     }
@@ -165,7 +171,9 @@ mod tests {
             assert!(s.size % tiling.multiple == 0, "{what}");
             assert!(s.window <= s.core.saturating_sub(tiling.halo), "{what}");
             assert!(s.window + s.size >= (s.core_end + tiling.halo).min(length), "{what}");
-            assert!(s.window == 0 || s.window + s.size <= length, "{what}");
+            assert!(s.window % tiling.multiple == 0, "{what}");
+            let end = length.next_multiple_of(tiling.multiple);
+            assert!(s.window == 0 || s.window + s.size <= end, "{what}");
         }
     }
 

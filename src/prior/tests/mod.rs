@@ -107,6 +107,15 @@ fn sample_by_noise_map() {
     check(tiny, &text, |x, l| 0.5 * x / l.signal() + 0.01 * l.sigma());
 }
 
+#[test]
+fn half_precision_files_are_evaluated_in_single_precision() {
+    // 0.01 is no half: the nearest one is what the file holds.
+    let slope = f64::from(half::f16::from_f32(0.01).to_f32());
+    let tiny = Tiny { half: true, told_type: tiny::FLOAT16, ..Tiny::default() };
+    let text = manifest(&tiny.onnx(), "sample", "timestep", "");
+    check(tiny, &text, |x, l| 0.5 * x + slope * l.t);
+}
+
 /// The error of loading and evaluating one window.
 fn refusal(text: &str, bytes: &[u8]) -> String {
     let result = load(text, bytes).and_then(|p| p.evaluator(8, 8).map(drop));

@@ -14,10 +14,13 @@ pub struct Tiny {
     pub told_shape: Vec<i64>,
     /// Whether the output is doubled, as with a learned variance.
     pub variance: bool,
+    /// Whether weights, input and output are in half precision.
+    pub half: bool,
 }
 
 pub const FLOAT: i32 = 1;
 pub const INT64: i32 = 7;
+pub const FLOAT16: i32 = 10;
 
 impl Default for Tiny {
     fn default() -> Tiny {
@@ -28,6 +31,7 @@ impl Default for Tiny {
             told_type: FLOAT,
             told_shape: vec![-1],
             variance: false,
+            half: false,
         }
     }
 }
@@ -56,15 +60,17 @@ impl Tiny {
             });
             nodes.insert(0, node("Mul", &["picture", "slope"], "shiftless"));
         }
+        let (element, constant): (i32, fn(&str, f32) -> TensorProto) =
+            if self.half { (FLOAT16, half_constant) } else { (FLOAT, constant) };
         let graph = GraphProto {
             node: nodes,
             name: "tiny".into(),
             initializer: vec![constant("gain", self.gain), constant("slope", self.slope)],
             input: vec![
-                value("picture", FLOAT, &[1, self.channels, -1, -1]),
+                value("picture", element, &[1, self.channels, -1, -1]),
                 value("told", self.told_type, &self.told_shape),
             ],
-            output: vec![value("result", FLOAT, &[1, -1, -1, -1])],
+            output: vec![value("result", element, &[1, -1, -1, -1])],
             ..Default::default()
         };
         let opset = OperatorSetIdProto { domain: String::new(), version: 17 };
@@ -95,6 +101,16 @@ fn constant(name: &str, value: f32) -> TensorProto {
         data_type: FLOAT,
         float_data: vec![value],
         ..Default::default()
+    }
+}
+
+fn half_constant(name: &str, value: f32) -> TensorProto {
+    let bits = half::f16::from_f32(value).to_le_bytes();
+    TensorProto {
+        data_type: FLOAT16,
+        float_data: vec![],
+        raw_data: bits.into(),
+        ..constant(name, value)
     }
 }
 
