@@ -17,7 +17,7 @@ impl Shape {
 
     /// Number of values of one channel.
     pub fn plane(&self) -> usize {
-        self.height * self.width
+        self.height.saturating_mul(self.width)
     }
 
     /// Number of values of all channels.

@@ -41,6 +41,7 @@ fn inputs() {
     io::write(black.as_ref(), &Frame::filled(Shape::new(1, 24, 32), -1.0), 8).unwrap();
     restore(&good, &format!("mask:{black}"), 3, "nothing");
     restore(&good, "mask:no.png", 3, "no.png");
+    restore(&good, "sr:16+sr:16+sr:16", 3, "sides up to");
     restore(&good, "sr:1", 2, "2 to 16");
     restore(&good, "blurry+sr:2", 2, "blurry");
     assert_eq!(std::fs::read(&good).unwrap(), bytes);

@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::degrade::{Degradation, DisjointRows, Spec};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Shape};
-use crate::io::MAX_SIDE;
+use crate::io::{MAX_PIXELS, MAX_SIDE};
 use crate::prior::Prior;
 use crate::sampler::{Mode, NoiseRule, Settings, defaults};
 
@@ -18,6 +18,11 @@ pub fn load_mask(path: &Path) -> Result<Frame> {
 /// scene, which goes before what the file says.
 pub fn operator(spec: &str, file: &Frame, size: Option<&str>) -> Result<DisjointRows> {
     let spec = Spec::parse(spec)?;
+    let scene = spec.scene_of(file.shape);
+    if scene.width.max(scene.height) > MAX_SIDE || scene.plane() > MAX_PIXELS {
+        let expected = format!("sides up to {MAX_SIDE} and at most {MAX_PIXELS} pixels");
+        return Err(Error::shape(&format!("scene of `{spec}`"), expected, scene));
+    }
     let said = size.map(parse_size).transpose()?;
     // A file's own record belongs to the degradation that made it; where another one is asked
     // for, only the measurement itself counts.

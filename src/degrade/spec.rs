@@ -57,12 +57,11 @@ impl Spec {
         scene: Option<(usize, usize)>,
         load: Load,
     ) -> Result<DisjointRows> {
-        let drops_colour = self.parts.iter().any(|p| matches!(p, Part::Gray | Part::Bayer(_)));
-        let mut shape = Shape::new(if drops_colour { 3 } else { measured.channels }, 0, 0);
-        (shape.width, shape.height) = scene.unwrap_or_else(|| {
-            let factor: usize = self.parts.iter().map(Part::scale).product();
-            (measured.width * factor, measured.height * factor)
-        });
+        let mut shape = self.scene_of(measured);
+        if let Some((width, height)) = scene {
+            (shape.width, shape.height) = (width, height);
+        }
+        let built = shape;
         for part in &self.parts {
             shape.width = shape.width.div_ceil(part.scale());
             shape.height = shape.height.div_ceil(part.scale());
@@ -76,11 +75,19 @@ impl Spec {
             };
             return Err(Error::shape(&what, expected, found));
         }
-        let (width, height) = scene.unwrap_or_else(|| {
-            let factor: usize = self.parts.iter().map(Part::scale).product();
-            (measured.width * factor, measured.height * factor)
-        });
-        self.build(Shape::new(shape.channels, height, width), load)
+        self.build(built, load)
+    }
+
+    /// The largest scene that gives a measurement of this size.
+    pub fn scene_of(&self, measured: Shape) -> Shape {
+        let drops_colour = self.parts.iter().any(|p| matches!(p, Part::Gray | Part::Bayer(_)));
+        let factor = self.parts.iter().fold(1usize, |f, p| f.saturating_mul(p.scale()));
+        let side = |n: usize| n.saturating_mul(factor);
+        Shape::new(
+            if drops_colour { 3 } else { measured.channels },
+            side(measured.height),
+            side(measured.width),
+        )
     }
 
     /// Whether a measurement of this size fits more than one scene size.
