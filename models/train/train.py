@@ -81,7 +81,8 @@ def train(args):
 
     loss_sum = loss_count = 0
     began = last_saved = time.monotonic()
-    for step in range(start, stage["steps"]):
+    end = stage.get("stop", stage["steps"])
+    for step in range(start, end):
         while step % 20 == 0 and args.pause and args.pause.exists():
             time.sleep(1)
         for group in optimizer.param_groups:
@@ -97,7 +98,7 @@ def train(args):
             for average, raw in zip(ema.parameters(), net.parameters()):
                 average.lerp_(raw, 1 - keep)
         loss_sum, loss_count, done = loss_sum + loss.item(), loss_count + 1, step + 1
-        if done % args.evaluate_every == 0 or done == stage["steps"]:
+        if done % args.evaluate_every == 0 or done == end:
             row = [args.stage, done, f"{time.monotonic() - began:.0f}", f"{learning_rate(stage, step):.2e}",
                    f"{loss_sum / loss_count:.5f}", *(f"{p:.3f}" for p in evaluate.denoising(ema, crops))]
             loss_sum = loss_count = 0
@@ -108,7 +109,7 @@ def train(args):
                     writer.writerow(["stage", "step", "seconds", "lr", "loss"] + [f"psnr{n}" for n in evaluate.NOISES])
                 writer.writerow(row)
             print(*row, flush=True)
-        if time.monotonic() - last_saved > args.save_every or done == stage["steps"]:
+        if time.monotonic() - last_saved > args.save_every or done == end:
             checkpoint(done)
             last_saved = time.monotonic()
 
