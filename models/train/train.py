@@ -1,0 +1,131 @@
+"""Trains one stage: a number of steps with one patch size and one learning-rate curve.
+
+    python train.py CORPUS RUN.ckpt --stage NAME [--recipe recipe.toml] [--init OTHER.ckpt]
+
+Goes on from RUN.ckpt where that exists; otherwise from the averaged weights of
+OTHER.ckpt, or from nothing. RUN.ckpt holds everything: averaged and raw
+weights, optimizer, step. Batches depend on (seed, step) alone.
+"""
+import argparse
+import copy
+import csv
+import math
+import os
+import time
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import torch
+
+import evaluate
+import schedule
+from data import Corpus
+from net import UNet
+from optimizer import Muon
+
+
+def save(path, state):
+    """Replaces `path` in one go: a reader never sees half a file."""
+    part = Path(f"{path}.part")
+    with open(part, "wb") as file:
+        torch.save(state, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(part, path)
+
+
+def learning_rate(stage, step):
+    """Linear warm-up, then constant, then falling linearly to nothing."""
+    return stage["lr"] * min(1, (step + 1) / stage["warmup"], (1 - step / stage["steps"]) / stage["decay"])
+
+
+def examples(corpus, stage, step, seed):
+    """x_t, t, v and a weight for each picture of the batch."""
+    if "late" in stage and step >= stage["late"]["from"] * stage["steps"]:
+        stage = stage | stage["late"]
+    rng = np.random.default_rng([seed, stage["seed"], step])
+    x = corpus.batch(rng, stage["batch"], stage["patch"])
+    sigma = schedule.draw_sigmas(rng, len(x), stage["focus"])
+    t = np.round(schedule.timestep(sigma))
+    ab = torch.from_numpy(schedule.ALPHA_BAR[t.astype(int)]).float()[:, None, None, None]
+    noise = torch.from_numpy(rng.standard_normal(tuple(x.shape), np.float32))
+    x_t = (ab.sqrt() * x + (1 - ab).sqrt() * noise).contiguous(memory_format=torch.channels_last)
+    return x_t, torch.from_numpy(t).float(), ab.sqrt() * noise - (1 - ab).sqrt() * x, (1 - ab) ** stage["power"]
+
+
+def train(args):
+    recipe = tomllib.loads(Path(args.recipe).read_text())
+    stage = recipe["defaults"] | recipe["stage"][args.stage]
+    torch.manual_seed(recipe["seed"])
+    net = UNet(**recipe["net"])
+    start = 0
+    source = args.run if args.run.exists() else args.init
+    state = torch.load(source, map_location="cpu") if source else None
+    if state:
+        net.load_state_dict(state["raw" if source == args.run else "ema"])
+    net = net.to(memory_format=torch.channels_last)
+    ema = copy.deepcopy(net)
+    optimizer = Muon(net, stage["lr"], stage["muon"])
+    if source and source == args.run:
+        if state["stage"] != args.stage:
+            raise SystemExit(f"{args.run} belongs to stage {state['stage']}")
+        ema.load_state_dict(state["ema"])
+        optimizer.load_state_dict(state["optimizer"])
+        start = state["step"]
+    corpus, crops = Corpus(args.corpus), evaluate.crops()
+
+    def checkpoint(step):
+        save(args.run, {"net": recipe["net"], "stage": args.stage, "step": step, "ema": ema.state_dict(),
+                        "raw": net.state_dict(), "optimizer": optimizer.state_dict()})
+
+    loss_sum = loss_count = 0
+    began = last_saved = time.monotonic()
+    end = stage.get("stop", stage["steps"])
+    for step in range(start, end):
+        while step % 20 == 0 and args.pause and args.pause.exists():
+            time.sleep(1)
+        for group in optimizer.param_groups:
+            group["lr"] = learning_rate(stage, step)
+        x_t, t, v, weight = examples(corpus, stage, step, recipe["seed"])
+        loss = ((net(x_t, t) - v).square() * weight).mean()
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), stage["clip"])
+        optimizer.step()
+        keep = min(stage["ema"], (step + 1) / (step + 10))
+        with torch.no_grad():
+            for average, raw in zip(ema.parameters(), net.parameters()):
+                average.lerp_(raw, 1 - keep)
+        loss_sum, loss_count, done = loss_sum + loss.item(), loss_count + 1, step + 1
+        if done % args.evaluate_every == 0 or done == end:
+            row = [args.stage, done, f"{time.monotonic() - began:.0f}", f"{learning_rate(stage, step):.2e}",
+                   f"{loss_sum / loss_count:.5f}", *(f"{p:.3f}" for p in evaluate.denoising(ema, crops))]
+            loss_sum = loss_count = 0
+            new = not args.log.exists()
+            with open(args.log, "a", newline="") as file:
+                writer = csv.writer(file)
+                if new:
+                    writer.writerow(["stage", "step", "seconds", "lr", "loss"] + [f"psnr{n}" for n in evaluate.NOISES])
+                writer.writerow(row)
+            print(*row, flush=True)
+        if time.monotonic() - last_saved > args.save_every or done == end:
+            checkpoint(done)
+            last_saved = time.monotonic()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("corpus", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--stage", required=True)
+    parser.add_argument("--recipe", type=Path, default=Path(__file__).parent / "recipe.toml")
+    parser.add_argument("--init", type=Path)
+    parser.add_argument("--log", type=Path, default=Path("train.csv"))
+    parser.add_argument("--pause", type=Path, help="wait while this file exists")
+    parser.add_argument("--save-every", type=float, default=120, help="seconds between checkpoints")
+    parser.add_argument("--evaluate-every", type=int, default=500, help="steps between evaluations")
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    train(arguments)
