@@ -20,3 +20,8 @@ pub mod weights;
 
 pub use error::{Error, Result};
 pub use frame::{Frame, Shape};
+
+/// The program of the README, compiled as a test.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

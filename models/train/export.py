@@ -18,23 +18,29 @@ import schedule
 from net import macs_per_pixel
 
 MANIFEST = """\
-# A denoising prior: v from x_t and t.
 name = "{name}"
-channels = 3                 # RGB, planar, [-1,1]
-input = "sample"             # x_t = sqrt(alpha_bar) x + sqrt(1 - alpha_bar) noise   [n,3,h,w]
-conditioning = "timestep"    # float32 [n], 0..{last}, fractional values work
-output = "v"                 # v = sqrt(alpha_bar) noise - sqrt(1 - alpha_bar) x;   x0 = sqrt(alpha_bar) x_t - sqrt(1 - alpha_bar) v
-schedule = {{ kind = "linear", beta_start = {start}, beta_end = {end}, steps = {steps} }}
-multiple = {multiple}                 # window sides
-halo = {halo}                    # pixels around a tile's core
-parameters = {parameters}
-macs_per_pixel = {macs}
-licence = "{licence}"
+file = "{name}.onnx"
 sha256 = "{sha}"
+licence = "{licence}"
+channels = 3
+input = "sample"
+output = "v"
+prediction = "v"
+conditioning = "timestep"
+conditioning_input = "timestep"
+schedule = {{ kind = "linear", beta_start = {start}, beta_end = {end}, steps = {steps} }}
+multiple = {multiple}
+tile = 160
+# To be measured for every new network: `cargo bench --bench halo -- model {name}.toml`.
+halo = [
+    {{ sigma = 0.4, pixels = 16 }},
+    {{ sigma = 160.0, pixels = 24 }},
+]
+# {parameters} parameters, {macs} multiply-accumulates per pixel
 """
 
 
-def export(checkpoint, path, halo=32, licence="MIT OR Apache-2.0"):
+def export(checkpoint, path, licence="MIT OR Apache-2.0"):
     """Writes `path` and its manifest; returns the largest difference to PyTorch."""
     path = Path(path)
     net = evaluate.load(checkpoint).to(memory_format=torch.contiguous_format)
@@ -49,8 +55,8 @@ def export(checkpoint, path, halo=32, licence="MIT OR Apache-2.0"):
     if difference > 1e-3:
         raise SystemExit(f"{part}: differs from PyTorch by {difference}")
     manifest = MANIFEST.format(
-        name=path.stem, last=schedule.STEPS - 1, start=schedule.BETA_START, end=schedule.BETA_END,
-        steps=schedule.STEPS, multiple=2 ** (len(net.down) + 1), halo=halo,
+        name=path.stem, start=schedule.BETA_START, end=schedule.BETA_END,
+        steps=schedule.STEPS, multiple=2 ** (len(net.down) + 1),
         parameters=sum(p.numel() for p in net.parameters()), macs=round(macs_per_pixel(net)),
         licence=licence, sha=hashlib.sha256(part.read_bytes()).hexdigest())
     path.with_suffix(".toml").write_text(manifest)
