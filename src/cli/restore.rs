@@ -18,6 +18,7 @@ use crate::sampler;
 
 pub fn run(args: Restore) -> Result<()> {
     let started = Instant::now();
+    let stop = interrupt_flag();
     let (input, output) = (path(&args.input), path(&args.output));
     // Everything that can be refused is refused before the work.
     io::check_picture_name(output)?;
@@ -44,7 +45,6 @@ pub fn run(args: Restore) -> Result<()> {
     }
     .settings(&a, &prior)?;
 
-    let stop = interrupt_flag();
     let mut bar = progress::Bar::new(args.quiet);
     let mut on_progress = |p| {
         bar.show(p);
