@@ -10,6 +10,7 @@ pub mod degrade;
 pub mod error;
 pub mod frame;
 pub mod io;
+pub mod kernels;
 pub mod metrics;
 pub mod noise;
 pub mod plan;
