@@ -12,6 +12,7 @@ pub mod frame;
 pub mod io;
 pub mod kernels;
 pub mod metrics;
+pub mod network;
 pub mod noise;
 pub mod plan;
 pub mod prior;
