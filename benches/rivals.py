@@ -32,29 +32,32 @@ BATCH = 4
 
 
 class Rival:
-    """One engine. `evaluator` returns a function from x [3,h,w] and t to v [3,h,w]."""
+    """One engine. `folder` holds what it makes of the model, where it makes any.
 
-    def __init__(self, args):
-        self.manifest = tomllib.loads(args.manifest.read_text())
-        self.onnx = args.manifest.with_name(self.manifest["file"])
-        self.checkpoint = args.checkpoint
+    `evaluator(height, width, threads)` returns a function that takes x [3,h,w] and t and returns
+    another, without arguments, that evaluates the network and returns v [3,h,w].
+    """
+
+    def __init__(self, manifest, checkpoint, folder=None):
+        self.manifest = tomllib.loads(manifest.read_text())
+        self.onnx = manifest.with_name(self.manifest["file"])
 
     def prepare(self, threads):
         """What must be said to the engine on the thread that will use it."""
 
 
 class Ort(Rival):
-    def __init__(self, args):
-        super().__init__(args)
+    def __init__(self, manifest, checkpoint, folder=None):
+        super().__init__(manifest, checkpoint)
         import onnxruntime
         self.ort = onnxruntime
         self.about = f"ONNX Runtime {onnxruntime.__version__}"
 
-    def evaluator(self, side, threads):
+    def evaluator(self, height, width, threads):
         options = self.ort.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        for name, size in (("n", 1), ("h", side), ("w", side)):
+        for name, size in (("n", 1), ("h", height), ("w", width)):
             options.add_free_dimension_override_by_name(name, size)
         session = self.ort.InferenceSession(str(self.onnx), options, providers=["CPUExecutionProvider"])
         names = self.manifest["input"], self.manifest["conditioning_input"]
@@ -66,29 +69,29 @@ class Ort(Rival):
 
 
 class OpenVino(Rival):
-    def __init__(self, args):
-        super().__init__(args)
+    def __init__(self, manifest, checkpoint, folder=None):
+        super().__init__(manifest, checkpoint)
         import openvino
         self.core = openvino.Core()
         self.model = self.core.read_model(self.onnx)
-        compiled = self.compile(64, 1)
+        compiled = self.compile(64, 64, 1)
         kinds = {node.get_rt_info()["primitiveType"].astype(str)
                  for node in compiled.get_runtime_model().get_ops()
                  if node.get_rt_info()["layerType"].astype(str) == "Convolution"}
         version = openvino.get_version().split("-")[0]
         self.about = f"OpenVINO {version}, convolutions: {', '.join(sorted(kinds))}"
 
-    def compile(self, side, threads):
+    def compile(self, height, width, threads):
         model = self.model.clone()
-        model.reshape({self.manifest["input"]: [1, 3, side, side],
+        model.reshape({self.manifest["input"]: [1, 3, height, width],
                        self.manifest["conditioning_input"]: [1]})
         # Pinned, two instances would share one core.
         return self.core.compile_model(model, "CPU", {
             "INFERENCE_PRECISION_HINT": "f32", "EXECUTION_MODE_HINT": "ACCURACY",
             "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "ENABLE_CPU_PINNING": False})
 
-    def evaluator(self, side, threads):
-        request = self.compile(side, threads).create_infer_request()
+    def evaluator(self, height, width, threads):
+        request = self.compile(height, width, threads).create_infer_request()
 
         def bind(x, t):
             request.set_tensor(self.manifest["input"], self.tensor(x[None]))
@@ -109,17 +112,17 @@ class OpenVino(Rival):
 class Torch(Rival):
     """Eager, channels last, which is the faster layout here."""
 
-    def __init__(self, args):
-        super().__init__(args)
+    def __init__(self, manifest, checkpoint, folder=None):
+        super().__init__(manifest, checkpoint)
         import torch
         self.torch = torch
-        self.net = load(self.checkpoint).to(memory_format=torch.channels_last)
+        self.net = load(checkpoint).to(memory_format=torch.channels_last)
         self.about = f"PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
 
     def prepare(self, threads):
         self.torch.set_num_threads(threads)
 
-    def evaluator(self, side, threads):
+    def evaluator(self, height, width, threads):
         torch = self.torch
 
         def bind(x, t):
@@ -142,26 +145,24 @@ class Ncnn(Rival):
            "use_bf16_storage", "use_int8_inference", "use_int8_packed", "use_int8_storage",
            "use_int8_arithmetic", "use_vulkan_compute")
 
-    def __init__(self, args):
-        super().__init__(args)
+    def __init__(self, manifest, checkpoint, folder=None):
+        super().__init__(manifest, checkpoint)
         import ncnn
         self.ncnn = ncnn
         # Nets use their pools until the end, but do not hold them.
         self.held = []
-        self.folder = tempfile.TemporaryDirectory()
-        # PyTorch would bring threads of its own into this process.
-        command = [sys.executable, __file__, "convert", "--manifest", args.manifest,
-                   "--checkpoint", args.checkpoint, "--folder", self.folder.name]
-        done = subprocess.run(command, capture_output=True, text=True)
-        if not (Path(self.folder.name) / "net.ncnn.bin").exists():
-            raise RuntimeError(f"pnnx did not convert: {done.stderr[-300:]}")
+        # Goes away with this object.
+        self.temporary = None if folder else tempfile.TemporaryDirectory()
+        self.folder = Path(folder or self.temporary.name)
+        if not (self.folder / "net.ncnn.bin").exists():
+            convert_apart(checkpoint, self.folder)
         self.about = f"ncnn {ncnn.__version__}, f32, Winograd"
 
     def pools(self):
         self.held.append((self.ncnn.UnlockedPoolAllocator(), self.ncnn.PoolAllocator()))
         return self.held[-1]
 
-    def evaluator(self, side, threads):
+    def evaluator(self, height, width, threads):
         net = self.ncnn.Net()
         for name in self.ON:
             setattr(net.opt, name, True)
@@ -169,8 +170,8 @@ class Ncnn(Rival):
             setattr(net.opt, name, False)
         net.opt.num_threads = threads
         net.opt.blob_allocator, net.opt.workspace_allocator = self.pools()
-        path = Path(self.folder.name)
-        if net.load_param(str(path / "net.ncnn.param")) or net.load_model(str(path / "net.ncnn.bin")):
+        files = [str(self.folder / f"net.ncnn.{kind}") for kind in ("param", "bin")]
+        if net.load_param(files[0]) or net.load_model(files[1]):
             raise RuntimeError("ncnn does not load what pnnx wrote")
 
         def bind(x, t):
@@ -215,6 +216,14 @@ def convert(checkpoint, folder):
     pnnx.export(net, "net.pt", small, large, fp16=False)
 
 
+def convert_apart(checkpoint, folder):
+    """`convert` in a process of its own: PyTorch would bring its threads into this one."""
+    command = [sys.executable, __file__, "convert", "--checkpoint", checkpoint, "--folder", folder]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if not Path(folder, "net.ncnn.bin").exists():
+        raise RuntimeError(f"pnnx did not convert: {done.stderr[-300:]}")
+
+
 class Server:
     def __init__(self, rival):
         self.rival = rival
@@ -224,7 +233,7 @@ class Server:
         key = side, threads, instance
         if key not in self.evaluators:
             self.rival.prepare(threads)
-            self.evaluators[key] = self.rival.evaluator(side, threads)
+            self.evaluators[key] = self.rival.evaluator(side, side, threads)
         return self.evaluators[key]
 
     def run(self, side, threads, instances, repeats):
@@ -303,7 +312,7 @@ def alpha_bar(manifest):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=[*RIVALS, "convert"])
-    parser.add_argument("--manifest", type=Path, required=True)
+    parser.add_argument("--manifest", type=Path)
     parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args()
@@ -313,7 +322,7 @@ def main():
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     try:
-        server = Server(RIVALS[args.name](args))
+        server = Server(RIVALS[args.name](args.manifest, args.checkpoint))
     except Exception as error:
         answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n")
         return
