@@ -32,6 +32,8 @@ RIVALS = ("ort", "ncnn", "openvino", "torch")
 # Timestep of the check: mostly noise, so the network's answer counts in full.
 T = 500
 TOLERANCE = 1e-4
+# As in engine.rs: tiles per instance in one measurement of several instances.
+BATCH = 4
 # What is timed: threads per tile, tiles at a time.
 CELLS = {
     (1, 1): "One thread",
@@ -124,11 +126,10 @@ def check(children, sides, folder):
 
 
 def repeats(child, side, threads, instances, budget):
-    """How many repeats of a cell fill the budget, after a few to warm up."""
-    child.ask("run", side, threads, instances, 2)
-    best = child.ask("run", side, threads, instances, 2)["best"]
-    per_repeat = best * (1 if instances == 1 else 4 * instances)
-    return max(3, round(budget * 1e3 / per_repeat))
+    """How many repeats of a cell fill the budget; also warms the engine up."""
+    best = child.ask("run", side, threads, instances, 1)["best"]
+    per_repeat = best * (1 if instances == 1 else BATCH * instances)
+    return max(2, round(budget * 1e3 / per_repeat))
 
 
 def measure(children, sides, kinds, rounds, budget):
@@ -175,7 +176,33 @@ def machine():
     flags = set((word("flags") + " " + word("Features")).split())
     known = ("avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "asimd", "asimdhp", "asimddp", "sve")
     return {"cpu": word("model name"), "family": word("cpu family"), "model": word("model"),
-            "cores": os.cpu_count(), "simd": [f for f in known if f in flags], "load": os.getloadavg()[0]}
+            "cores": os.cpu_count(), "simd": [f for f in known if f in flags]}
+
+
+def used(pid=None):
+    """Seconds of processor time used so far, by a process or by the whole machine."""
+    if pid is None:
+        user, nice, system, _idle, _wait, irq, softirq = Path("/proc/stat").read_text().split()[1:8]
+        ticks = [user, nice, system, irq, softirq]
+    else:
+        # The name, in parentheses, may hold spaces.
+        ticks = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11:13]
+    return sum(map(int, ticks)) / os.sysconf("SC_CLK_TCK")
+
+
+class Others:
+    """The share of the machine that went to anything else than these processes."""
+
+    def __init__(self, pids):
+        self.pids = pids
+        self.since = time.monotonic(), self.now()
+
+    def now(self):
+        return used() - sum(map(used, self.pids))
+
+    def share(self):
+        began, before = self.since
+        return (self.now() - before) / (time.monotonic() - began) / os.cpu_count()
 
 
 def arguments():
@@ -212,12 +239,14 @@ def main():
     ours = next((n for n in RUST if n in timed), "")
     kinds = [kind for kind in CELLS if max(kind) in args.threads]
     here = machine()
+    others = Others([os.getpid(), *(child.process.pid for child in children.values())])
     cells = measure(timed, args.sides, kinds, args.rounds, args.budget)
+    here["others"] = others.share()
     for child in children.values():
         child.close()
 
     print(f"{here['cpu']} (family {here['family']}, model {here['model']}), {here['cores']} cores, "
-          f"{' '.join(here['simd'])}; load before {here['load']:.2f}.")
+          f"{' '.join(here['simd'])}. Other processes took {here['others']:.0%} of the machine meanwhile.")
     print(f"Milliseconds per tile, best of {args.rounds} rounds; in brackets the ratio to `{ours}`.\n")
     for name in timed:
         print(f"- `{name}`: {about[name]}; within {difference[name]:.1e} of ONNX Runtime")
