@@ -64,13 +64,15 @@ fn difference(found: &[f32], expected: &[f32]) -> f64 {
 fn check(model: Option<&str>, file: &str) {
     let path = model.map(|name| folder().join(name).display().to_string());
     let prior = prior::find(path.as_deref()).unwrap();
-    for ((window, x_t), expected) in
-        windows().iter().zip(values("windows.bin")).zip(values(file))
-    {
+    for ((window, x_t), expected) in windows().iter().zip(values("windows.bin")).zip(values(file)) {
         let Window { height, width, t, alpha_bar } = *window;
         let level = Level { t, alpha_bar };
         let own = prior.diffusion().at_sigma(level.sigma());
-        assert!((own.t - t).abs() < 1e-6, "{file}: the manifest's schedule has t {} for {t}", own.t);
+        assert!(
+            (own.t - t).abs() < 1e-6,
+            "{file}: the manifest's schedule has t {} for {t}",
+            own.t
+        );
         let mut x0 = vec![0.0; x_t.len()];
         prior.evaluator(height, width).unwrap().x0(&x_t, level, &mut x0).unwrap();
         let difference = difference(&x0, &expected);

@@ -1,14 +1,18 @@
 """What two well-known models cost per tile, from their configurations; no weights are needed.
 
-    python cost.py
+    python cost.py                      prints a table
+    python cost.py celeba NAME.onnx     writes the model with random weights, to try its speed
+    python cost.py imagenet NAME.onnx   (weights in half precision)
 """
+import sys
+
 import torch
 from diffusers import DDPMScheduler, UNet2DModel
 
 import diffusers_unet
 import guided
 from guided_net import Config, GuidedUNet
-from onnx_file import multiply_accumulates
+from onnx_file import multiply_accumulates, write
 
 # The published configuration of google/ddpm-celebahq-256.
 CELEBA = dict(
@@ -19,19 +23,26 @@ CELEBA = dict(
     downsample_padding=0, flip_sin_to_cos=False, freq_shift=1, norm_eps=1e-6)
 
 
-def models():
-    """Name, network without memory, manifest."""
-    with torch.device("meta"):
-        unet, adm = UNet2DModel(**CELEBA), GuidedUNet(Config())
-    facts = diffusers_unet.manifest(unet.config, DDPMScheduler().config, "")
-    yield "google/ddpm-celebahq-256", diffusers_unet.Plain(unet), facts
-    yield "ImageNet 256x256 unconditional", adm, guided.manifest(Config(), 256, "", guided.LINEAR)
+def celeba():
+    """google/ddpm-celebahq-256 and its manifest."""
+    unet = UNet2DModel(**CELEBA)
+    return diffusers_unet.Plain(unet), diffusers_unet.manifest(unet.config, DDPMScheduler().config, "none")
 
 
-def main():
+def imagenet():
+    """The unconditional 256x256 model of guided-diffusion and its manifest."""
+    return GuidedUNet(Config()), guided.manifest(Config(), 256, "none", guided.LINEAR)
+
+
+MODELS = {"celeba": celeba, "imagenet": imagenet}
+
+
+def table():
     print("| model | parameters | window | multiply-accumulates per window | per pixel of a core |")
     print("|---|---|---|---|---|")
-    for name, net, manifest in models():
+    for name, make in MODELS.items():
+        with torch.device("meta"):
+            net, manifest = make()
         parameters = sum(p.numel() for p in net.parameters())
         side = manifest.tile + 2 * manifest.halo
         macs = multiply_accumulates(net, manifest, side)
@@ -40,4 +51,10 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) == 1:
+        table()
+    elif len(sys.argv) == 3 and sys.argv[1] in MODELS:
+        net, manifest = MODELS[sys.argv[1]]()
+        write(net, sys.argv[2], manifest, half=sys.argv[1] == "imagenet")
+    else:
+        raise SystemExit(__doc__)

@@ -37,8 +37,8 @@ def load(checkpoint, config):
     try:
         net.load_state_dict(weights, strict=True, assign=True)
     except RuntimeError as error:
-        first = "\n".join(str(error).splitlines()[:4])
-        raise SystemExit(f"{checkpoint}: the options do not describe this checkpoint. {first}")
+        first = "\n".join(line[:200] for line in str(error).splitlines()[1:4])
+        raise SystemExit(f"{checkpoint}: the options do not describe this checkpoint:\n{first}")
     return net
 
 
