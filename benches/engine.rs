@@ -144,9 +144,7 @@ fn time(workers: &mut [Worker], repeats: usize) -> ddnm::Result<Vec<f64>> {
                 found.push(per_tile(start, tiles));
             }
             let ended = started.into_iter().map(|t| t.join());
-            ended
-                .map(|r| r.unwrap_or_else(|p| std::panic::resume_unwind(p)))
-                .collect::<Result<(), _>>()
+            ended.try_for_each(|r| r.unwrap_or_else(|p| std::panic::resume_unwind(p)))
         })?;
     }
     found.remove(0);

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 ROOT = Path(__file__).resolve().parent.parent
-RUST = ["ddnm", "tract"]
+RUST = ("ddnm", "tract")
 RIVALS = ("ort", "ncnn", "openvino", "torch")
 # Timestep of the check: mostly noise, so the network's answer counts in full.
 T = 500
