@@ -143,7 +143,7 @@ fn time(workers: &mut [Worker], repeats: usize) -> ddnm::Result<Vec<f64>> {
                 barrier.wait();
                 found.push(per_tile(start, tiles));
             }
-            let ended = started.into_iter().map(|t| t.join());
+            let mut ended = started.into_iter().map(|t| t.join());
             ended.try_for_each(|r| r.unwrap_or_else(|p| std::panic::resume_unwind(p)))
         })?;
     }
