@@ -4,8 +4,8 @@
 use super::grid::View;
 use super::isa::{Isa, dispatch};
 use super::pack::{Weights, blocks, pack, packed_len};
-use super::product::{Epilogue, Rows, each_sum};
-use super::simd::Simd;
+use super::product::{Epilogue, MOST_ROWS, Rows, sums};
+use super::simd::{BLOCK, Simd};
 
 /// A convolution from one picture to another in the same memory.
 #[derive(Debug, Clone, Copy)]
@@ -101,6 +101,7 @@ unsafe fn run<S: Simd>(memory: *mut f32, job: &Conv, packed: &[f32], epilogue: E
     };
     let depth = rows.segments * rows.length;
     let step = spread * output.pixel();
+    let mut found = [0.0; MOST_ROWS * BLOCK];
     for (first, lanes) in blocks(output.channels) {
         for y in 0..height {
             for x in (0..width).step_by(S::ROWS) {
@@ -111,18 +112,40 @@ unsafe fn run<S: Simd>(memory: *mut f32, job: &Conv, packed: &[f32], epilogue: E
                 // SAFETY: as above.
                 unsafe {
                     let b = packed.as_ptr().add(first * depth);
-                    each_sum::<S>(memory.add(from), rows, count, b, lanes, |r, n, sum| {
-                        let lane = n * S::LANES;
-                        let at = to + r * step + lane;
-                        let bias = S::load(epilogue.bias.as_ptr().add(first + lane));
-                        let mut value = epilogue.activation.apply::<S>(S::add(sum, bias));
-                        if let Some(residual) = epilogue.residual {
-                            value = S::add(value, S::load(memory.add(residual + at)));
-                        }
-                        S::store(memory.add(job.output.offset + at), value);
-                    });
+                    let out = (found.as_mut_ptr(), BLOCK);
+                    sums::<S>(memory.add(from), rows, count, b, lanes, out);
+                    for r in 0..count {
+                        let at = to + r * step;
+                        let row = found.as_ptr().add(r * BLOCK);
+                        finish::<S>(row, lanes, memory, job.output.offset, at, first, epilogue);
+                    }
                 }
             }
+        }
+    }
+}
+
+/// The epilogue of `lanes` sums of one pixel, at `at` in the grid.
+#[inline(always)]
+unsafe fn finish<S: Simd>(
+    sums: *const f32,
+    lanes: usize,
+    memory: *mut f32,
+    offset: usize,
+    at: usize,
+    channel: usize,
+    epilogue: Epilogue,
+) {
+    for lane in (0..lanes).step_by(S::LANES) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let bias = S::load(epilogue.bias.as_ptr().add(channel + lane));
+            let sum = S::add(S::load(sums.add(lane)), bias);
+            let mut value = epilogue.activation.apply::<S>(sum);
+            if let Some(residual) = epilogue.residual {
+                value = S::add(value, S::load(memory.add(residual + at + lane)));
+            }
+            S::store(memory.add(offset + at + lane), value);
         }
     }
 }

@@ -125,30 +125,32 @@ pub unsafe fn product<S: Simd, const R: usize, const N: usize>(
     }
 }
 
-/// Calls `product` for `count <= ROWS` rows and a panel of `width` floats (8 or 16), and `f` with
-/// each sum: `f(row, vector, sum)`.
+/// `count <= ROWS` rows times a panel of `width` floats (8 or 16), to memory: row `r` of the sums
+/// to `out + r * stride`.
 ///
 /// # Safety
 ///
-/// As [`product`].
+/// As [`product`], and `out` is valid for the sums.
 #[inline(always)]
-pub unsafe fn each_sum<S: Simd>(
+pub unsafe fn sums<S: Simd>(
     a: *const f32,
     rows: Rows,
     count: usize,
     b: *const f32,
     width: usize,
-    f: impl Fn(usize, usize, S::V),
+    (out, stride): (*mut f32, usize),
 ) {
     macro_rules! run {
-        ($r:literal, $n:literal) => {
+        ($r:literal, $n:literal) => {{
             // SAFETY: as above.
-            for (r, row) in unsafe { product::<S, $r, $n>(a, rows, b) }.into_iter().enumerate() {
+            let sums = unsafe { product::<S, $r, $n>(a, rows, b) };
+            for (r, row) in sums.into_iter().enumerate() {
                 for (n, sum) in row.into_iter().enumerate() {
-                    f(r, n, sum);
+                    // SAFETY: as above.
+                    unsafe { S::store(out.add(r * stride + n * S::LANES), sum) };
                 }
             }
-        };
+        }};
     }
     macro_rules! by_rows {
         ($n:literal) => {
@@ -171,3 +173,6 @@ pub unsafe fn each_sum<S: Simd>(
         _ => {}
     }
 }
+
+/// Most rows of a register block, of any instruction set.
+pub const MOST_ROWS: usize = 6;

@@ -7,7 +7,7 @@
 use super::grid::{CHANNEL_STEP, View, round_up};
 use super::isa::{Isa, dispatch};
 use super::pack::{Weights, blocks};
-use super::product::{Epilogue, Rows, each_sum};
+use super::product::{self, Epilogue, Rows};
 use super::simd::{BLOCK, Simd};
 use super::transforms::{IN, OUT, input_1d, kernel_1d, output_1d, transposed};
 
@@ -217,10 +217,8 @@ unsafe fn products<S: Simd>(
             unsafe {
                 let a = spectrum.add((n * FREQUENCIES + f) * depth);
                 let b = block.add(f * (depth * width + SKEW));
-                each_sum::<S>(a, rows, rows_left, b, width, |r, v, sum| {
-                    let at = ((n + r) * FREQUENCIES + f) * BLOCK + v * S::LANES;
-                    S::store(sums.add(at), sum);
-                });
+                let out = sums.add((n * FREQUENCIES + f) * BLOCK);
+                product::sums::<S>(a, rows, rows_left, b, width, (out, FREQUENCIES * BLOCK));
             }
         }
     }
