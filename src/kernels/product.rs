@@ -1,5 +1,8 @@
 //! The matrix product in registers, and what happens to a sum before it is stored.
 
+// Iterators over arrays of vectors become calls of memcpy, which cost as much as the arithmetic.
+#![allow(clippy::needless_range_loop)]
+
 use serde::{Deserialize, Serialize};
 
 use super::simd::{BLOCK, Simd};
@@ -96,13 +99,16 @@ pub struct Rows {
     pub segments: usize,
     pub segment: usize,
     pub length: usize,
+    /// From one row of the right matrix to the next.
+    pub b: usize,
 }
 
 /// `R` rows times a panel of `N` vectors, in registers.
 ///
 /// # Safety
 ///
-/// `a` is valid for the rows, `b` for `segments * length * N * LANES` floats, and the instruction
+/// `a` is valid for the rows, `b` for `segments * length` rows of `N`
+/// vectors, and the instruction
 /// set of `S` is there.
 #[inline(always)]
 pub unsafe fn product<S: Simd, const R: usize, const N: usize>(
@@ -117,8 +123,8 @@ pub unsafe fn product<S: Simd, const R: usize, const N: usize>(
         for s in 0..rows.segments {
             let a = a.add(s * rows.segment);
             for k in (0..rows.length).step_by(4) {
-                S::rank4(&mut acc, a.add(k), rows.stride, b);
-                b = b.add(4 * N * S::LANES);
+                S::rank4(&mut acc, a.add(k), rows.stride, b, rows.b);
+                b = b.add(4 * rows.b);
             }
         }
         acc
@@ -144,10 +150,10 @@ pub unsafe fn sums<S: Simd>(
         ($r:literal, $n:literal) => {{
             // SAFETY: as above.
             let sums = unsafe { product::<S, $r, $n>(a, rows, b) };
-            for (r, row) in sums.into_iter().enumerate() {
-                for (n, sum) in row.into_iter().enumerate() {
+            for r in 0..$r {
+                for n in 0..$n {
                     // SAFETY: as above.
-                    unsafe { S::store(out.add(r * stride + n * S::LANES), sum) };
+                    unsafe { S::store(out.add(r * stride + n * S::LANES), sums[r][n]) };
                 }
             }
         }};
