@@ -272,8 +272,9 @@ class Server:
             thread.start()
         times = []
         for _ in range(repeats + 1):
-            barrier.wait()
+            # Before the barrier: with all cores at work, this thread may wake late after it.
             start = time.perf_counter()
+            barrier.wait()
             barrier.wait()
             times.append((time.perf_counter() - start) / (len(runs) * BATCH))
         for thread in started:
