@@ -2,8 +2,11 @@
 
 mod bundled;
 mod gaussian;
+mod guard;
+mod limits;
 mod manifest;
 mod onnx;
+mod strip;
 #[cfg(test)]
 mod tests;
 mod widen;

@@ -1,7 +1,6 @@
 //! A prior from an ONNX file and its manifest, run by tract.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -10,6 +9,9 @@ use tract_core::knobs::KnobScope;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceOp};
 
+use super::guard::guard;
+use super::limits::{self, Room};
+use super::strip::strip;
 use super::widen::widen;
 use super::{Conditioning, Evaluator, Identity, Manifest, Prediction, Prior};
 use crate::error::{Error, Result};
@@ -24,6 +26,8 @@ pub struct OnnxPrior {
     diffusion: Diffusion,
     path: PathBuf,
     parsed: Parsed,
+    /// Bytes of the file.
+    size: usize,
     /// Type of the conditioning input: `f32` or an integer, a scalar or `[n]`.
     conditioning: (DatumType, usize),
     plans: Mutex<HashMap<(usize, usize), Plan>>,
@@ -51,16 +55,20 @@ impl OnnxPrior {
             return Err(Error::model(path, format!("sha256 {}", manifest.sha256), found));
         }
         let parsed = guard(path, "an ONNX model", || {
+            limits::scan(bytes)?;
             let onnx =
                 tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
             let mut proto = onnx.proto_model_for_read(&mut std::io::Cursor::new(bytes))?;
+            limits::check(&proto)?;
+            strip(&mut proto);
             widen(&mut proto);
             onnx.model_for_proto_model(&proto)
         })?;
         let conditioning = check_interface(&manifest, &parsed, path)?;
         let diffusion = manifest.diffusion()?;
         let plans = Mutex::default();
-        Ok(OnnxPrior { manifest, diffusion, path: path.into(), parsed, conditioning, plans })
+        let (path, size) = (path.into(), bytes.len());
+        Ok(OnnxPrior { manifest, diffusion, path, parsed, size, conditioning, plans })
     }
 
     /// The manifest that it was loaded with.
@@ -101,6 +109,7 @@ impl OnnxPrior {
     fn typed(&self, height: usize, width: usize) -> Result<TypedModel> {
         let channels = self.manifest.channels;
         let (input, conditioning) = (&self.manifest.input, &self.manifest.conditioning_input);
+        let room = Room::new(height, width, self.size);
         let model = guard(&self.path, "a network for this window size", || {
             let mut model = self.parsed.clone();
             let names = [input, conditioning].map(|n| model.node_by_name(n).map(|n| n.id));
@@ -119,7 +128,13 @@ impl OnnxPrior {
                 None => model.node_by_name(&self.manifest.output)?.id.into(),
             };
             model.select_output_outlets(&[output])?;
-            model.into_typed()?.into_decluttered()
+            model.compact()?;
+            room.infer(&mut model)?;
+            let model = model.into_typed()?;
+            room.check(&model)?;
+            let model = model.into_decluttered()?;
+            room.check(&model)?;
+            Ok(model)
         })?;
         self.check_typed(&model, height, width)?;
         Ok(model)
@@ -152,10 +167,13 @@ impl OnnxPrior {
             return Ok(plan.clone());
         }
         let model = self.typed(height, width)?;
+        let room = Room::new(height, width, self.size);
         let plan = guard(&self.path, "a network that can be compiled", || {
             // tract's direct convolution for wide pictures is slower than its matrix product.
             let scope = KnobScope::new([("TRACT_DISABLE_DIRECT_SPATIAL", "true")])?;
-            scope.enter(|| model.into_optimized()?.into_runnable())
+            let model = scope.enter(|| model.into_optimized())?;
+            room.check(&model)?;
+            model.into_runnable()
         })?;
         plans.insert((height, width), plan.clone());
         Ok(plan)
@@ -251,20 +269,6 @@ fn check_interface(manifest: &Manifest, model: &Parsed, path: &Path) -> Result<(
         return Err(Error::model(path, expected, format!("outputs {labels:?}")));
     }
     Ok(conditioning)
-}
-
-/// Runs a part of tract that hostile files can make panic, and turns that into an error.
-fn guard<T>(path: &Path, expected: &str, f: impl FnOnce() -> TractResult<T>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(Ok(value)) => Ok(value),
-        // One line: the outermost and the innermost of tract's reasons.
-        Ok(Err(e)) => {
-            let (outer, root) = (e.to_string(), e.root_cause().to_string());
-            let found = if outer == root { outer } else { format!("{outer}: {root}") };
-            Err(Error::model(path, expected, found.replace('\n', " ")))
-        }
-        Err(_) => Err(Error::model(path, expected, "something that the engine cannot take")),
-    }
 }
 
 struct OnnxEvaluator {

@@ -1,3 +1,6 @@
+mod graphs;
+mod hostile;
+mod network;
 mod tiny;
 
 use std::path::Path;
