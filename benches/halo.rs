@@ -9,7 +9,7 @@ use std::path::Path;
 
 use ddnm::degrade::{self, Degradation, Spec};
 use ddnm::frame::Frame;
-use ddnm::prior::{self, Evaluator, Identity, OnnxPrior, Prior};
+use ddnm::prior::{self, Evaluator, Identity, Model, Prior};
 use ddnm::sampler::{self, Mode, Settings, tiling};
 use ddnm::schedule::Diffusion;
 
@@ -19,7 +19,7 @@ const HALOS: [usize; 7] = [0, 8, 16, 24, 32, 40, 48];
 
 /// The bundled prior with other tiles.
 struct Tiled<'a> {
-    prior: &'a OnnxPrior,
+    prior: &'a Model,
     tile: usize,
     halo: usize,
 }

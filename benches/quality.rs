@@ -11,7 +11,7 @@ use std::path::Path;
 use ddnm::classical::{bicubic, demosaic, fill};
 use ddnm::degrade::{self, Degradation, DisjointRows, Spec};
 use ddnm::frame::{Frame, Region, Shape};
-use ddnm::prior::{self, OnnxPrior, Prior};
+use ddnm::prior::{self, Model, Prior};
 use ddnm::sampler::{self, Mode, NoiseRule, Settings, defaults};
 use ddnm::schedule::Level;
 use ddnm::{io, metrics};
@@ -77,7 +77,7 @@ fn print_task(
     task: &str,
     spec: &str,
     noise: f64,
-    prior: &OnnxPrior,
+    prior: &Model,
     pictures: &[Frame],
 ) -> ddnm::Result<()> {
     let row = |label: &str, f: &dyn Fn(&Case, &Frame) -> ddnm::Result<Frame>| {
@@ -185,7 +185,7 @@ impl Case<'_> {
 
     fn restore(
         &self,
-        prior: &OnnxPrior,
+        prior: &Model,
         mode: Mode,
         levels: Vec<Level>,
         generative: f32,

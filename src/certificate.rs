@@ -169,7 +169,12 @@ impl Evidence<'_> {
                         "width": a.scene().width, "height": a.scene().height,
                         "channels": a.scene().channels },
             "operator": { "spec": a.spec(), "sha256": operator_hash(a) },
-            "model": { "name": prior.name, "sha256": prior.sha256 },
+            "model": {
+                "name": prior.name,
+                "sha256": prior.sha256,
+                "weights": prior.weights,
+                "kernels": prior.kernels,
+            },
             "mode": mode(&self.settings.mode),
             "schedule": self.settings.levels.iter()
                 .map(|l| json!({ "sigma": l.sigma(), "t": l.t })).collect::<Vec<_>>(),

@@ -22,7 +22,7 @@ pub fn path(argument: &str) -> &Path {
 #[derive(FromArgs)]
 #[argh(
     note = "A degradation SPEC names what happened to the scene, in order, joined by `+`:\n  none                 nothing (with --noise: denoising)\n  sr:N                 averaged over N x N blocks, N from 2 to 16\n  mask:FILE            only the white pixels of FILE were measured\n  gray                 colour was lost\n  bayer:PHASE          one colour per pixel; rggb, bggr, grbg or gbrg\nfor example gray+mask:scratches.png+sr:2.",
-    note = "The default model is built into the program. --model takes a manifest (.toml), an ONNX file with its manifest beside it, or the name of a manifest in models/ beside the program, in $XDG_DATA_HOME/ddnm (~/.local/share/ddnm), /usr/local/share/ddnm or /usr/share/ddnm.",
+    note = "The default model is built into the program. --model takes a packed model (.ddnm), a manifest (.toml), an ONNX file with its manifest beside it, or the name of one of the former in models/ beside the program, in $XDG_DATA_HOME/ddnm (~/.local/share/ddnm), /usr/local/share/ddnm or /usr/share/ddnm.",
     error_code(1, "some frames failed"),
     error_code(2, "usage"),
     error_code(3, "input cannot be used"),
@@ -49,6 +49,7 @@ pub enum Command {
     Compare(Compare),
     Inspect(Inspect),
     Plan(Plan),
+    Pack(Pack),
 }
 
 /// Restore a measurement: a PNG or JPEG that was degraded as SPEC says. It is never degraded
@@ -171,6 +172,21 @@ pub struct Inspect {
     /// print one JSON line
     #[argh(switch)]
     pub json: bool,
+}
+
+/// Write a model into one file that loads at once and whose weights are used where they lie.
+#[derive(FromArgs)]
+#[argh(subcommand, name = "pack")]
+pub struct Pack {
+    /// the model (a manifest, or an ONNX file with its manifest beside it)
+    #[argh(positional)]
+    pub model: String,
+    /// where it goes (.ddnm; - is standard output)
+    #[argh(option, short = 'o')]
+    pub output: String,
+    /// how weights are held: f32 (default), f16 or int8
+    #[argh(option, default = "String::from(\"f32\")")]
+    pub weights: String,
 }
 
 /// Say what restore would do: tiles, evaluations, operations, bytes, seconds on this machine.

@@ -5,6 +5,7 @@ mod compare;
 mod degrade;
 mod inspect;
 mod job;
+mod pack;
 mod plan;
 mod progress;
 mod restore;
@@ -22,6 +23,8 @@ use args::{Command, Top};
 /// Runs the program on its arguments and returns its exit code.
 pub fn run() -> i32 {
     quiet_panics();
+    // Without it, a model file that is truncated while it is in use ends the process silently.
+    let _ = crate::weights::report_lost_files();
     let level = log::LevelFilter::Warn;
     // Only a second logger in one process could fail here, and there is none.
     let _ = simple_logger::SimpleLogger::new().with_level(level).env().init();
@@ -76,6 +79,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Compare(args) => compare::run(args),
         Command::Inspect(args) => inspect::run(args),
         Command::Plan(args) => plan::run(args),
+        Command::Pack(args) => pack::run(args),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use crate::degrade::Degradation;
 use crate::error::Result;
 use crate::frame::Shape;
-use crate::prior::{OnnxPrior, Prior};
+use crate::prior::{Model, Prior};
 use crate::sampler::grid::Grid;
 use crate::sampler::{Settings, tiling};
 
@@ -41,7 +41,7 @@ impl Plan {
 }
 
 /// Plans a restoration; evaluates the prior once on one window to time it.
-pub fn plan(a: &dyn Degradation, prior: &OnnxPrior, settings: &Settings) -> Result<Plan> {
+pub fn plan(a: &dyn Degradation, prior: &Model, settings: &Settings) -> Result<Plan> {
     let tiling = tiling(a, prior, &settings.levels);
     let scene = a.scene();
     let grids: Vec<Grid> = (0..settings.levels.len()).map(|k| tiling.grid(scene, k)).collect();

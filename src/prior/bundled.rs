@@ -2,17 +2,24 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{Manifest, OnnxPrior};
+use super::Model;
 use crate::error::{Error, Result};
-use crate::weights;
+use crate::weights::{self, Bytes};
 
-const MANIFEST: &str = include_str!("../../models/patch-s.toml");
-const WEIGHTS: &[u8] = include_bytes!("../../models/patch-s.onnx");
+/// Name of the prior inside the binary.
+const NAME: &str = "patch-s";
 
-/// The prior inside the binary.
-pub fn bundled() -> Result<OnnxPrior> {
-    let path = Path::new("patch-s (built in)");
-    OnnxPrior::new(Manifest::parse(MANIFEST, path)?, WEIGHTS, path)
+/// Bytes at an address that suits any number.
+#[repr(align(64))]
+struct Aligned<T: ?Sized>(T);
+
+static PACKED: &Aligned<[u8]> = &Aligned(*include_bytes!("../../models/patch-s.ddnm"));
+
+/// The prior inside the binary. Its weights are used where they lie there: pages of the
+/// executable, like those of a mapped file.
+pub fn bundled() -> Result<Model> {
+    // The checksum is a test's task: the binary does not change.
+    Model::packed(Bytes::Static(&PACKED.0), Path::new("patch-s (built in)"), false)
 }
 
 /// Folders that a bare model name is looked up in, first to last.
@@ -30,40 +37,59 @@ fn folders() -> Vec<PathBuf> {
     folders
 }
 
-/// Finds a prior. `None` is the one inside the binary. Otherwise `model` is a manifest
-/// (`.toml`), an ONNX file with its manifest beside it under the same name, or the bare name of
-/// a manifest in `models/` beside the binary, in `$XDG_DATA_HOME/ddnm` (`~/.local/share/ddnm`),
-/// `/usr/local/share/ddnm` or `/usr/share/ddnm`.
-pub fn find(model: Option<&str>) -> Result<OnnxPrior> {
+/// Finds a prior. `None` is the one inside the binary. Otherwise `model` is a packed model
+/// (`.ddnm`), a manifest (`.toml`), an ONNX file with its manifest beside it under the same name,
+/// or the bare name of a packed model or a manifest in `models/` beside the binary, in
+/// `$XDG_DATA_HOME/ddnm` (`~/.local/share/ddnm`), `/usr/local/share/ddnm` or `/usr/share/ddnm`.
+pub fn find(model: Option<&str>) -> Result<Model> {
     let Some(model) = model else { return bundled() };
     let path = Path::new(model);
     let is_name = !model.contains('/') && path.extension().is_none();
     if !is_name {
-        return load(&path.with_extension("toml"), path);
+        return load(path);
     }
-    if Manifest::parse(MANIFEST, path)?.name == model {
+    if NAME == model {
         return bundled();
     }
-    let tried: Vec<PathBuf> = folders().iter().map(|f| f.join(format!("{model}.toml"))).collect();
-    match tried.iter().find(|p| p.is_file()) {
-        Some(found) => load(found, found),
+    let folders = folders();
+    let tried = folders
+        .iter()
+        .flat_map(|f| ["ddnm", "toml"].map(|extension| f.join(format!("{model}.{extension}"))));
+    match tried.into_iter().find(|p| p.is_file()) {
+        Some(found) => load(&found),
         None => {
-            let places: Vec<String> = tried.iter().map(|p| p.display().to_string()).collect();
-            let expected = format!("a manifest in one of {}", places.join(", "));
+            let places: Vec<String> = folders.iter().map(|p| p.display().to_string()).collect();
+            let expected = format!("{model}.ddnm or {model}.toml in one of {}", places.join(", "));
             Err(Error::model(path, expected, "none"))
         }
     }
 }
 
-/// Loads the model of a manifest; `asked` is what the user named, for the error.
-fn load(manifest: &Path, asked: &Path) -> Result<OnnxPrior> {
-    if !asked.exists() {
-        return Err(Error::model(asked, "a manifest (.toml) or an ONNX file", "no such file"));
+/// Loads a model file.
+fn load(path: &Path) -> Result<Model> {
+    if !path.exists() {
+        let expected = "a packed model (.ddnm), a manifest (.toml) or an ONNX file";
+        return Err(Error::model(path, expected, "no such file"));
     }
-    let text = std::fs::read_to_string(manifest)
-        .map_err(|e| Error::model(manifest, "a manifest beside the model", e))?;
-    let parsed = Manifest::parse(&text, manifest)?;
+    if path.extension().is_some_and(|e| e == "ddnm") {
+        return Model::packed(Bytes::Mapped(weights::map(path)?), path, true);
+    }
+    load_onnx(path)
+}
+
+#[cfg(feature = "onnx")]
+fn load_onnx(path: &Path) -> Result<Model> {
+    let manifest = path.with_extension("toml");
+    let text = std::fs::read_to_string(&manifest)
+        .map_err(|e| Error::model(&manifest, "a manifest beside the model", e))?;
+    let parsed = super::Manifest::parse(&text, &manifest)?;
     let file = manifest.with_file_name(&parsed.file);
     let bytes = weights::map(&file)?;
-    OnnxPrior::new(parsed, &bytes, &file)
+    Model::onnx(parsed, &bytes, &file)
+}
+
+#[cfg(not(feature = "onnx"))]
+fn load_onnx(path: &Path) -> Result<Model> {
+    let expected = "a packed model (.ddnm): this program was built without ONNX";
+    Err(Error::model(path, expected, "another file"))
 }

@@ -95,7 +95,12 @@ impl Prior for Gaussian {
     }
 
     fn identity(&self) -> Identity {
-        Identity { name: "gaussian".into(), sha256: String::new() }
+        Identity {
+            name: "gaussian".into(),
+            sha256: String::new(),
+            weights: "f64".into(),
+            kernels: String::new(),
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Once;
 
 use tract_onnx::prelude::TractResult;
 
-use super::limits::Refusal;
+use super::refusal::Refusal;
 use crate::error::{Error, Result};
 
 /// Longest reason that an error repeats, in characters: the engine's can hold whole tensors.
@@ -29,7 +29,7 @@ pub fn guard<T>(path: &Path, expected: &str, f: impl FnOnce() -> TractResult<T>)
     let found = match result {
         Ok(Ok(value)) => return Ok(value),
         Ok(Err(e)) => match e.downcast::<Refusal>() {
-            Ok(refusal) => return Err(Error::model(path, refusal.expected, refusal.found)),
+            Ok(refusal) => return Err(refusal.of(path)),
             // One line: the outermost and the innermost of tract's reasons.
             Err(e) => {
                 let (outer, root) = (e.to_string(), e.root_cause().to_string());

@@ -1,13 +1,13 @@
 //! What must be said of a model beside its ONNX file: a small TOML.
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::path::Path;
 
 use crate::error::{Error, Result};
 use crate::schedule::Diffusion;
 
 /// The description of a model. Field names are those of the TOML file.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// Short name, used in certificates.
@@ -41,12 +41,15 @@ pub struct Manifest {
     pub multiple: usize,
     /// Preferred side of a tile's core, in pixels.
     pub tile: usize,
+    /// Timesteps are rounded to whole numbers. An ONNX graph says so itself.
+    #[serde(default)]
+    pub whole_timesteps: bool,
     /// Context that a tile needs, growing with the noise.
     pub halo: Vec<Halo>,
 }
 
 /// What a network's output stands for, with `x_t = sqrt(alpha_bar) x + sqrt(1 - alpha_bar) n`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Prediction {
     /// The noise `n` (Ho et al. 2020).
@@ -58,7 +61,7 @@ pub enum Prediction {
 }
 
 /// How a network is told the noise level, and which state it expects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Conditioning {
     /// The timestep, `[n]`; the state is `x_t`.
@@ -70,7 +73,7 @@ pub enum Conditioning {
 }
 
 /// The noise schedule of the training.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Schedule {
     Linear { beta_start: f64, beta_end: f64, steps: usize },
@@ -80,7 +83,7 @@ pub enum Schedule {
 
 /// Up to noise level `sigma` (relative to the signal, `[-1, 1]` units), `pixels` of context
 /// keep a tile's core close to the untiled result.
-#[derive(Debug, Clone, Copy, PartialEq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Halo {
     pub sigma: f64,
@@ -101,7 +104,8 @@ impl Manifest {
         Ok(manifest)
     }
 
-    fn check(&self, path: &Path) -> Result<()> {
+    /// Refuses impossible values.
+    pub fn check(&self, path: &Path) -> Result<()> {
         let refuse = |expected: &str, found: String| Err(Error::model(path, expected, found));
         if !matches!(self.channels, 1 | 3) {
             return refuse("channels = 1 or 3", self.channels.to_string());

@@ -1,20 +1,36 @@
 //! The learned part: a network that says what a noisy picture could look like without noise.
 
 mod bundled;
+mod convert;
 mod gaussian;
+#[cfg(feature = "onnx")]
 mod guard;
+#[cfg(feature = "onnx")]
+mod island;
+#[cfg(feature = "onnx")]
 mod limits;
+#[cfg(feature = "onnx")]
+mod lower;
 mod manifest;
+mod model;
+#[cfg(feature = "onnx")]
+mod normalize;
+#[cfg(feature = "onnx")]
 mod onnx;
+mod packed;
+mod refusal;
+mod room;
+#[cfg(feature = "onnx")]
 mod strip;
-#[cfg(test)]
+#[cfg(all(test, feature = "onnx"))]
 mod tests;
+#[cfg(feature = "onnx")]
 mod widen;
 
 pub use bundled::{bundled, find};
 pub use gaussian::Gaussian;
 pub use manifest::{Conditioning, Halo, Manifest, Prediction};
-pub use onnx::{Layer, OnnxPrior};
+pub use model::{Layer, Model};
 
 use crate::error::Result;
 use crate::schedule::{Diffusion, Level};
@@ -44,9 +60,14 @@ pub trait Evaluator: Send {
     fn x0(&mut self, x_t: &[f32], level: Level, x0: &mut [f32]) -> Result<()>;
 }
 
-/// What a certificate says of a prior.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What a certificate says of a prior: all that its results depend on.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Identity {
     pub name: String,
+    /// Of the model file, or of the weights in a packed one.
     pub sha256: String,
+    /// How the weights are held: `f32`, `f16` or `int8`.
+    pub weights: String,
+    /// The instruction set of the kernels.
+    pub kernels: String,
 }

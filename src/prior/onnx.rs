@@ -1,6 +1,6 @@
-//! A prior from an ONNX file and its manifest, run by tract.
+//! ONNX models: tract parses and simplifies them, our operators take the place of what we know of
+//! them, and tract runs what is left.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -10,45 +10,54 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceOp};
 
 use super::guard::guard;
-use super::limits::{self, Room};
+use super::limits;
+use super::lower::{Lowered, assemble, lower};
+use super::normalize::instance_normalization;
+use super::room::Room;
 use super::strip::strip;
 use super::widen::widen;
-use super::{Conditioning, Evaluator, Identity, Manifest, Prediction, Prior};
+use super::{Conditioning, Layer, Manifest};
 use crate::error::{Error, Result};
-use crate::schedule::{Diffusion, Level};
+use crate::kernels::Isa;
+use crate::network::Network;
+use crate::weights::Store;
 
-type Plan = Arc<TypedRunnableModel>;
-type Parsed = Graph<InferenceFact, Box<dyn InferenceOp>>;
+type Parsed = tract_onnx::prelude::Graph<InferenceFact, Box<dyn InferenceOp>>;
 
-/// A UNet in ONNX, evaluated by tract with one concrete plan per window size.
-pub struct OnnxPrior {
+/// A parsed UNet.
+pub struct OnnxModel {
     manifest: Manifest,
-    diffusion: Diffusion,
     path: PathBuf,
     parsed: Parsed,
     /// Bytes of the file.
     size: usize,
     /// Type of the conditioning input: `f32` or an integer, a scalar or `[n]`.
     conditioning: (DatumType, usize),
-    plans: Mutex<HashMap<(usize, usize), Plan>>,
+    /// Whether our operators take the place of what we know of it.
+    pub ours: bool,
+    /// The weights of the first window size: the others have the same.
+    store: Mutex<Option<Arc<Store>>>,
 }
 
-/// One operator of the network, for inspection.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Layer {
-    pub name: String,
-    pub operator: String,
-    /// Output shape, as tract writes it.
-    pub output: String,
-    /// Multiply-accumulates for one evaluation of the window.
-    pub multiply_accumulates: u64,
-    /// Values of the output.
-    pub values: u64,
+/// What a model becomes for one window size.
+pub enum Parts {
+    /// A network of our operators alone.
+    Whole(Arc<Network>, Arc<Store>),
+    Graph(Graph),
 }
 
-impl OnnxPrior {
+/// A compiled graph, of which tract runs at least a part.
+#[derive(Clone)]
+pub struct Graph {
+    plan: Arc<TypedRunnableModel>,
+    /// Type and shape of the conditioning input.
+    told: (DatumType, Vec<usize>),
+    channels: usize,
+}
+
+impl OnnxModel {
     /// Checks `bytes` against the manifest and parses them; `path` is named in errors.
-    pub fn new(manifest: Manifest, bytes: &[u8], path: &Path) -> Result<OnnxPrior> {
+    pub fn new(manifest: Manifest, bytes: &[u8], path: &Path) -> Result<OnnxModel> {
         let sum = Sha256::digest(bytes);
         let found: String = sum.iter().map(|b| format!("{b:02x}")).collect();
         if !manifest.sha256.eq_ignore_ascii_case(&found) {
@@ -56,8 +65,9 @@ impl OnnxPrior {
         }
         let parsed = guard(path, "an ONNX model", || {
             limits::scan(bytes)?;
-            let onnx =
+            let mut onnx =
                 tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
+            onnx.op_register.insert("InstanceNormalization", instance_normalization);
             let mut proto = onnx.proto_model_for_read(&mut std::io::Cursor::new(bytes))?;
             limits::check(&proto)?;
             strip(&mut proto);
@@ -65,21 +75,117 @@ impl OnnxPrior {
             onnx.model_for_proto_model(&proto)
         })?;
         let conditioning = check_interface(&manifest, &parsed, path)?;
-        let diffusion = manifest.diffusion()?;
-        let plans = Mutex::default();
+        let store = Mutex::default();
         let (path, size) = (path.into(), bytes.len());
-        Ok(OnnxPrior { manifest, diffusion, path, parsed, size, conditioning, plans })
+        Ok(OnnxModel { manifest, path, parsed, size, conditioning, ours: true, store })
     }
 
-    /// The manifest that it was loaded with.
-    pub fn manifest(&self) -> &Manifest {
-        &self.manifest
+    /// Whether timesteps must be whole numbers.
+    pub fn whole_timesteps(&self) -> bool {
+        self.conditioning.0.is_integer()
+    }
+
+    /// The network of our operators that is the whole model, for windows of any size.
+    pub fn network(&self) -> Result<(Arc<Network>, Arc<Store>)> {
+        let multiple = self.manifest.multiple;
+        let sizes = [(4 * multiple, 4 * multiple), (6 * multiple, 5 * multiple)];
+        let mut found = sizes.map(|(height, width)| self.whole(height, width));
+        let [first, second] = &mut found;
+        match (first, second) {
+            (Ok((network, store)), Ok((other, weights))) => {
+                if network != other || store.section() != weights.section() {
+                    let expected = "a network that is the same for every window size";
+                    return Err(Error::model(&self.path, expected, "another one"));
+                }
+                Ok((network.clone(), store.clone()))
+            }
+            (Err(e), _) | (_, Err(e)) => Err(e.clone()),
+        }
+    }
+
+    fn whole(&self, height: usize, width: usize) -> Result<(Arc<Network>, Arc<Store>)> {
+        let model = self.typed(height, width, true)?;
+        let lowered = self.lower(&model)?;
+        match lowered.whole(&model) {
+            Some(network) => Ok((Arc::new(network.clone()), Arc::new(lowered.store))),
+            None => {
+                let expected = "operators that are all known to the packed format";
+                Err(Error::model(&self.path, expected, lowered.foreign_names(&model).join(", ")))
+            }
+        }
+    }
+
+    fn lower(&self, model: &TypedModel) -> Result<Lowered> {
+        guard(&self.path, "a network that can be divided", || lower(model))
+    }
+
+    /// Compiles the model for one window size.
+    pub fn compile(&self, height: usize, width: usize, isa: Isa) -> Result<Parts> {
+        // In our networks a timestep is a single-precision number. Where a graph cannot take it so,
+        // it keeps the type that it declares.
+        let (datum, model) = match self.typed(height, width, self.ours) {
+            Ok(model) if self.ours => (f32::datum_type(), model),
+            _ => (self.conditioning.0, self.typed(height, width, false)?),
+        };
+        let room = self.room(height, width);
+        let model = if self.ours {
+            let mut lowered = self.lower(&model)?;
+            let store = self.shared(&mut lowered);
+            if let Some(network) = lowered.whole(&model) {
+                return Ok(Parts::Whole(Arc::new(network.clone()), store));
+            }
+            guard(&self.path, "a network that can be divided", || {
+                assemble(&model, &lowered, &store, isa, &room)
+            })?
+        } else {
+            model
+        };
+        let plan = guard(&self.path, "a network that can be compiled", || {
+            // tract's direct convolution for wide pictures is slower than its matrix product.
+            let scope = KnobScope::new([("TRACT_DISABLE_DIRECT_SPATIAL", "true")])?;
+            let model = scope.enter(|| model.into_optimized())?;
+            limits::fits(&model, &room)?;
+            model.into_runnable()
+        })?;
+        let told = (datum, self.told_shape(height, width));
+        Ok(Parts::Graph(Graph { plan, told, channels: self.manifest.channels }))
+    }
+
+    /// The weights of `lowered`, or the same ones that another window size already has.
+    fn shared(&self, lowered: &mut Lowered) -> Arc<Store> {
+        let mut held = self.store.lock().unwrap_or_else(|e| e.into_inner());
+        let store = std::mem::replace(&mut lowered.store, Store::empty());
+        match &*held {
+            Some(first) if first.same(&store) => first.clone(),
+            _ => held.insert(Arc::new(store)).clone(),
+        }
+    }
+
+    /// What the model may occupy for a window.
+    pub fn room(&self, height: usize, width: usize) -> Room {
+        Room::new(height, width, self.size)
+    }
+
+    fn told_shape(&self, height: usize, width: usize) -> Vec<usize> {
+        match self.manifest.conditioning {
+            Conditioning::NoiseMap => vec![1, 1, height, width],
+            _ => vec![1; self.conditioning.1],
+        }
     }
 
     /// The operators of the network for a window, and the bytes of its weights.
-    pub fn layers(&self, height: usize, width: usize) -> Result<(Vec<Layer>, u64)> {
-        let model = self.typed(height, width)?;
+    pub fn layers(&self, height: usize, width: usize, isa: Isa) -> Result<(Vec<Layer>, u64)> {
+        let room = self.room(height, width);
+        let mut model = self.typed(height, width, false)?;
         let mut bytes = 0;
+        if self.ours {
+            let mut lowered = self.lower(&model)?;
+            let store = self.shared(&mut lowered);
+            bytes = store.section().len() as u64;
+            model = guard(&self.path, "a network that can be divided", || {
+                assemble(&model, &lowered, &store, isa, &room)
+            })?;
+        }
         let mut layers = Vec::new();
         for node in model.nodes() {
             if let Some(konst) = node.op_as::<tract_core::ops::konst::Const>() {
@@ -105,23 +211,20 @@ impl OnnxPrior {
         Error::model(&self.path, "a network that tract can run", found)
     }
 
-    /// The simplified network for one window size, before code generation.
-    fn typed(&self, height: usize, width: usize) -> Result<TypedModel> {
+    /// The simplified network for one window size, before code generation; `real` asks for a
+    /// conditioning input in single precision whatever the graph declares.
+    fn typed(&self, height: usize, width: usize, real: bool) -> Result<TypedModel> {
         let channels = self.manifest.channels;
         let (input, conditioning) = (&self.manifest.input, &self.manifest.conditioning_input);
-        let room = Room::new(height, width, self.size);
+        let room = self.room(height, width);
         let model = guard(&self.path, "a network for this window size", || {
             let mut model = self.parsed.clone();
             let names = [input, conditioning].map(|n| model.node_by_name(n).map(|n| n.id));
             let [input, conditioning] = names;
             model.set_input_outlets(&[input?.into(), conditioning?.into()])?;
             model.set_input_fact(0, f32::fact([1, channels, height, width]).into())?;
-            let (datum, rank) = self.conditioning;
-            let shape: Vec<usize> = match self.manifest.conditioning {
-                Conditioning::NoiseMap => vec![1, 1, height, width],
-                _ => vec![1; rank],
-            };
-            model.set_input_fact(1, datum.fact(shape).into())?;
+            let datum = if real { f32::datum_type() } else { self.conditioning.0 };
+            model.set_input_fact(1, datum.fact(self.told_shape(height, width)).into())?;
             let output = model.find_outlet_label(&self.manifest.output);
             let output = match output {
                 Some(outlet) => outlet,
@@ -129,11 +232,11 @@ impl OnnxPrior {
             };
             model.select_output_outlets(&[output])?;
             model.compact()?;
-            room.infer(&mut model)?;
+            limits::infer(&mut model, &room)?;
             let model = model.into_typed()?;
-            room.check(&model)?;
+            limits::fits(&model, &room)?;
             let model = model.into_decluttered()?;
-            room.check(&model)?;
+            limits::fits(&model, &room)?;
             Ok(model)
         })?;
         self.check_typed(&model, height, width)?;
@@ -158,69 +261,6 @@ impl OnnxPrior {
             }
         }
         Ok(())
-    }
-
-    fn plan(&self, height: usize, width: usize) -> Result<Plan> {
-        // A poisoned lock only means that another thread's plan failed: the map itself is whole.
-        let mut plans = self.plans.lock().unwrap_or_else(|e| e.into_inner());
-        if let Some(plan) = plans.get(&(height, width)) {
-            return Ok(plan.clone());
-        }
-        let model = self.typed(height, width)?;
-        let room = Room::new(height, width, self.size);
-        let plan = guard(&self.path, "a network that can be compiled", || {
-            // tract's direct convolution for wide pictures is slower than its matrix product.
-            let scope = KnobScope::new([("TRACT_DISABLE_DIRECT_SPATIAL", "true")])?;
-            let model = scope.enter(|| model.into_optimized())?;
-            room.check(&model)?;
-            model.into_runnable()
-        })?;
-        plans.insert((height, width), plan.clone());
-        Ok(plan)
-    }
-}
-
-impl Prior for OnnxPrior {
-    fn channels(&self) -> usize {
-        self.manifest.channels
-    }
-
-    fn multiple(&self) -> usize {
-        self.manifest.multiple
-    }
-
-    fn tile(&self) -> usize {
-        self.manifest.tile
-    }
-
-    fn halo(&self, sigma: f64) -> usize {
-        self.manifest.halo(sigma)
-    }
-
-    fn diffusion(&self) -> &Diffusion {
-        &self.diffusion
-    }
-
-    fn evaluator(&self, height: usize, width: usize) -> Result<Box<dyn Evaluator>> {
-        let multiple = self.manifest.multiple;
-        let fits = |side: usize| side > 0 && side.is_multiple_of(multiple);
-        if !fits(height) || !fits(width) {
-            let expected = format!("sides that are multiples of {multiple}");
-            return Err(Error::shape("window", expected, format!("{width}x{height}")));
-        }
-        let state = self.plan(height, width)?.spawn().map_err(|e| self.fails(e))?;
-        Ok(Box::new(OnnxEvaluator {
-            manifest: self.manifest.clone(),
-            path: self.path.clone(),
-            conditioning: self.conditioning,
-            height,
-            width,
-            state,
-        }))
-    }
-
-    fn identity(&self) -> Identity {
-        Identity { name: self.manifest.name.clone(), sha256: self.manifest.sha256.clone() }
     }
 }
 
@@ -271,76 +311,35 @@ fn check_interface(manifest: &Manifest, model: &Parsed, path: &Path) -> Result<(
     Ok(conditioning)
 }
 
-struct OnnxEvaluator {
-    manifest: Manifest,
-    path: PathBuf,
-    conditioning: (DatumType, usize),
-    height: usize,
-    width: usize,
+impl Graph {
+    /// A worker for one thread; `path` is named in errors.
+    pub fn spawn(&self, path: &Path, height: usize, width: usize) -> Result<GraphState> {
+        let state = self.plan.spawn().map_err(|e| Error::model(path, "a network that runs", e))?;
+        let shape = [1, self.channels, height, width];
+        Ok(GraphState { state, told: self.told.clone(), shape, path: path.into() })
+    }
+}
+
+/// A compiled graph and what it keeps between evaluations.
+pub struct GraphState {
     state: TypedSimpleState,
+    told: (DatumType, Vec<usize>),
+    shape: [usize; 4],
+    path: PathBuf,
 }
 
-impl OnnxEvaluator {
-    fn run(&mut self, x_t: &[f32], level: Level, x0: &mut [f32]) -> TractResult<()> {
-        let Manifest { range: [black, white], channels, conditioning, .. } = self.manifest;
-        let half = (white - black) * 0.5;
-        let exploding = conditioning != Conditioning::Timestep;
-        // An exploding-variance network sees the scene plus noise, in its own range.
-        let (scale, offset) = match exploding {
-            true => (half / level.signal() as f32, black + half),
-            false => (1.0, 0.0),
-        };
-        let state: Vec<f32> = x_t.iter().map(|v| v * scale + offset).collect();
-        let sigma = level.sigma() as f32 * half;
-        let told = match conditioning {
-            Conditioning::Timestep => self.scalar(level.t as f32)?,
-            Conditioning::Sigma => self.scalar(sigma)?,
-            Conditioning::NoiseMap => {
-                let map = vec![sigma; self.height * self.width];
-                Tensor::from_shape(&[1, 1, self.height, self.width], &map)?
-            }
-        };
-        let shape = [1, channels, self.height, self.width];
-        let input = Tensor::from_shape(&shape, &state)?;
-        let output = self.state.run(tvec!(input.into(), told.into()))?;
-        let plain = output[0].try_as_plain_ram()?;
-        // Channels beyond the picture's (a learned variance) are behind these, and dropped.
-        let output = &plain.as_slice::<f32>()?[..x_t.len()];
-        let (signal, noise) = (level.signal() as f32, level.noise() as f32);
-        match self.manifest.prediction {
-            Prediction::V => zip(x0, x_t, output, |x, v| signal * x - noise * v),
-            Prediction::Epsilon => zip(x0, x_t, output, |x, e| (x - noise * e) / signal),
-            Prediction::Sample if exploding => {
-                zip(x0, x_t, output, |_, s| (s - black) / half - 1.0);
-            }
-            Prediction::Sample => x0.copy_from_slice(output),
-        }
-        Ok(())
-    }
-
-    fn scalar(&self, value: f32) -> TractResult<Tensor> {
-        let (datum, rank) = self.conditioning;
-        let tensor = if rank == 0 { tensor0(value) } else { tensor1(&[value]) };
-        // An integer timestep is the nearest one.
-        let rounded = if rank == 0 { tensor0(value.round()) } else { tensor1(&[value.round()]) };
-        let tensor = if datum.is_integer() { rounded } else { tensor };
-        Ok(tensor.cast_to_dt(datum)?.into_owned())
-    }
-}
-
-fn zip(x0: &mut [f32], x_t: &[f32], output: &[f32], f: impl Fn(f32, f32) -> f32) {
-    for ((x0, x), o) in x0.iter_mut().zip(x_t).zip(output) {
-        *x0 = f(*x, *o);
-    }
-}
-
-impl Evaluator for OnnxEvaluator {
-    fn x0(&mut self, x_t: &[f32], level: Level, x0: &mut [f32]) -> Result<()> {
-        let expected = self.manifest.channels * self.height * self.width;
-        if x_t.len() != expected || x0.len() != expected {
-            return Err(Error::shape("window", format!("{expected} values"), x_t.len()));
-        }
+impl GraphState {
+    /// Runs the network on the state `[channels, h, w]`.
+    pub fn run(&mut self, state: &[f32], told: &[f32], output: &mut [f32]) -> Result<()> {
         let path = self.path.clone();
-        guard(&path, "a network that runs", || self.run(x_t, level, x0))
+        guard(&path, "a network that runs", || {
+            let input = Tensor::from_shape(&self.shape, state)?;
+            let (datum, shape) = &self.told;
+            let told = Tensor::from_shape(shape, told)?.cast_to_dt(*datum)?.into_owned();
+            let found = self.state.run(tvec!(input.into(), told.into()))?;
+            let plain = found[0].try_as_plain_ram()?;
+            output.copy_from_slice(plain.as_slice::<f32>()?);
+            Ok(())
+        })
     }
 }

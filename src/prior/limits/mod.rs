@@ -18,32 +18,9 @@ mod shapes;
 mod tensor;
 mod wire;
 
-use std::fmt;
-
 pub use graph::check;
-pub use shapes::Room;
+pub use shapes::{fits, infer};
 pub use wire::scan;
 
-/// Why a model is refused.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Refusal {
-    /// What it should have been, and where.
-    pub expected: String,
-    /// What it is.
-    pub found: String,
-}
-
-impl Refusal {
-    /// A refusal as a failed result.
-    fn because<T>(expected: impl fmt::Display, found: impl fmt::Display) -> Result<T, Refusal> {
-        Err(Refusal { expected: expected.to_string(), found: found.to_string() })
-    }
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "expected {}, found {}", self.expected, self.found)
-    }
-}
-
-impl std::error::Error for Refusal {}
+use super::refusal::Refusal;
+use super::room::Room;

@@ -1,6 +1,7 @@
 mod graphs;
 mod hostile;
 mod network;
+mod ours;
 mod tiny;
 
 use std::path::Path;
@@ -23,9 +24,9 @@ fn manifest(bytes: &[u8], prediction: &str, conditioning: &str, extra: &str) -> 
     )
 }
 
-fn load(text: &str, bytes: &[u8]) -> crate::Result<OnnxPrior> {
+fn load(text: &str, bytes: &[u8]) -> crate::Result<Model> {
     let path = Path::new("tiny.toml");
-    OnnxPrior::new(Manifest::parse(text, path)?, bytes, path)
+    Model::onnx(Manifest::parse(text, path)?, bytes, path)
 }
 
 /// Runs a tiny network on one window and compares every value with `expected(x_t, level)`.

@@ -194,7 +194,7 @@ fn the_bundled_prior_leaves_no_seams() {
 }
 
 /// The bundled prior in tiles of 64 pixels.
-struct Tiled(crate::prior::OnnxPrior);
+struct Tiled(crate::prior::Model);
 
 impl Prior for Tiled {
     fn channels(&self) -> usize {

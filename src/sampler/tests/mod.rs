@@ -99,7 +99,7 @@ impl Prior for Smoother {
         }))
     }
     fn identity(&self) -> Identity {
-        Identity { name: "smoother".into(), sha256: String::new() }
+        Identity { name: "smoother".into(), ..Identity::default() }
     }
 }
 

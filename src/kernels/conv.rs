@@ -1,0 +1,128 @@
+//! Convolutions as matrix products over runs of memory: 1x1, 2x2 and 3x3, at stride 1 or 2, and
+//! transposed 2x2 at stride 2.
+
+use super::grid::View;
+use super::isa::{Isa, dispatch};
+use super::pack::{Weights, blocks, pack, packed_len};
+use super::product::{Epilogue, Rows, each_sum};
+use super::simd::Simd;
+
+/// A convolution from one picture to another in the same memory.
+#[derive(Debug, Clone, Copy)]
+pub struct Conv {
+    pub input: View,
+    pub output: View,
+    /// Side of the kernel: 1, 2 or 3.
+    pub kernel: usize,
+    /// 1 or 2.
+    pub stride: usize,
+    /// Rows and columns of zeros before the picture: 0 or 1.
+    pub pad: usize,
+    /// Where outputs go: pixel `(y, x)` to `(spread y + dy, spread x + dx)`. `(1, 0, 0)`, or
+    /// `(2, dy, dx)` for one tap of a transposed convolution.
+    pub spread: (usize, usize, usize),
+}
+
+impl Conv {
+    /// Rows and columns that are computed.
+    fn size(&self) -> (usize, usize) {
+        let (spread, dy, dx) = self.spread;
+        let along = |n: usize, d: usize| (n - d).div_ceil(spread);
+        (along(self.output.grid.height, dy), along(self.output.grid.width, dx))
+    }
+
+    /// Floats of scratch memory that [`conv`] needs.
+    pub fn scratch_len(&self, weights: &Weights) -> usize {
+        self.packed_len() + weights.widened_len()
+    }
+
+    fn packed_len(&self) -> usize {
+        let (input, output) = (self.input.grid.channels, self.output.grid.channels);
+        packed_len(self.kernel * self.kernel, input, output)
+    }
+
+    /// Whether every pixel that is read or written lies in its picture or the border.
+    fn fits(&self) -> bool {
+        let (height, width) = self.size();
+        let reach = |n: usize, side: usize| {
+            n == 0 || (n - 1) * self.stride + self.kernel <= side + self.pad + 1
+        };
+        let (spread, dy, dx) = self.spread;
+        matches!(self.kernel, 1..=3)
+            && matches!(self.stride, 1 | 2)
+            && self.pad <= 1
+            && dy < spread
+            && dx < spread
+            && reach(height, self.input.grid.height)
+            && reach(width, self.input.grid.width)
+    }
+}
+
+/// Runs a convolution with weights `[kernel][kernel][in][out]`. The paddings of input and output
+/// must be clear. Panics if views, weights or bias do not fit together.
+pub fn conv(
+    isa: Isa,
+    memory: &mut [f32],
+    job: &Conv,
+    weights: Weights,
+    scratch: &mut [f32],
+    epilogue: Epilogue,
+) {
+    let (inputs, outputs) = (job.input.grid.channels, job.output.grid.channels);
+    let taps = job.kernel * job.kernel;
+    assert!(job.fits(), "a convolution inside its pictures");
+    assert_eq!(weights.count(), taps * inputs * outputs, "number of weights");
+    assert!(epilogue.bias.len() >= job.output.grid.pixel(), "bias");
+    assert!(!job.input.overlaps(&job.output), "input apart from output");
+    let (packed, widened) = scratch[..job.scratch_len(&weights)].split_at_mut(job.packed_len());
+    pack(weights.widen(outputs, widened), inputs, outputs, packed);
+    let packed: &[f32] = packed;
+    let end = |view: &View| view.offset + view.grid.floats();
+    let residual = epilogue.residual.map_or(0, |offset| offset + job.output.grid.floats());
+    assert!(end(&job.input).max(end(&job.output)).max(residual) <= memory.len(), "views");
+    let memory = memory.as_mut_ptr();
+    // SAFETY of the pointers: all views are inside of `memory`, and `fits` holds.
+    dispatch!(isa, run(memory: *mut f32, job: &Conv, packed: &[f32], epilogue: Epilogue));
+}
+
+/// # Safety
+///
+/// As checked by [`conv`]; the instruction set of `S` is there.
+#[inline(always)]
+unsafe fn run<S: Simd>(memory: *mut f32, job: &Conv, packed: &[f32], epilogue: Epilogue) {
+    let (input, output) = (job.input.grid, job.output.grid);
+    let (spread, dy, dx) = job.spread;
+    let (height, width) = job.size();
+    let rows = Rows {
+        stride: job.stride * input.pixel(),
+        segments: job.kernel,
+        segment: input.row(),
+        length: job.kernel * input.pixel(),
+    };
+    let depth = rows.segments * rows.length;
+    let step = spread * output.pixel();
+    for (first, lanes) in blocks(output.channels) {
+        for y in 0..height {
+            for x in (0..width).step_by(S::ROWS) {
+                let count = S::ROWS.min(width - x);
+                let before = |n: usize| (n * job.stride).wrapping_sub(job.pad);
+                let from = job.input.offset + input.at(before(y), before(x));
+                let to = output.at(spread * y + dy, spread * x + dx) + first;
+                // SAFETY: as above.
+                unsafe {
+                    let b = packed.as_ptr().add(first * depth);
+                    each_sum::<S>(memory.add(from), rows, count, b, lanes, |r, n, sum| {
+                        let lane = n * S::LANES;
+                        let at = to + r * step + lane;
+                        let bias = S::load(epilogue.bias.as_ptr().add(first + lane));
+                        let mut value = epilogue.activation.apply::<S>(S::add(sum, bias));
+                        if let Some(residual) = epilogue.residual {
+                            value = S::add(value, S::load(memory.add(residual + at)));
+                        }
+                        S::store(memory.add(job.output.offset + at), value);
+                    });
+                }
+            }
+        }
+    }
+}

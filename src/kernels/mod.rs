@@ -1,0 +1,36 @@
+//! The arithmetic of the network: convolutions, norms and what stands between them, written once
+//! over vectors of one instruction set ([`simd::Simd`]) and chosen at run time ([`Isa`]).
+//!
+//! Pictures are channels-last with a border of zeros ([`Grid`]), so that a convolution is a matrix
+//! product whose rows are runs of memory as they lie: nothing is gathered.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+mod conv;
+mod grid;
+mod isa;
+#[cfg(target_arch = "aarch64")]
+mod neon;
+mod pack;
+mod pointwise;
+mod portable;
+mod product;
+mod rearrange;
+#[cfg(test)]
+mod reference;
+mod simd;
+#[cfg(test)]
+mod tests;
+mod transforms;
+mod winograd;
+
+pub use conv::{Conv, conv};
+pub use grid::{CHANNEL_STEP, Grid, View, round_up};
+pub use isa::Isa;
+pub use pack::Weights;
+pub use pointwise::{add, moments, pointwise};
+pub use product::{Activation, Epilogue};
+pub use rearrange::{
+    copy_channels, depth_to_space, from_planes, space_to_depth, to_planes, upsample,
+};
+pub use winograd::{Winograd, winograd};

@@ -1,0 +1,282 @@
+//! 3x3 convolution at stride 1 by Winograd's F(4x4, 3x3) (Lavin and Gray 2016): 36 products in
+//! place of 144 for 4x4 outputs.
+//!
+//! `Y = A^T [(G g G^T) . (B^T d B)] A`, with the interpolation points 0, 1, -1, 2, -2 and
+//! infinity. The 36 products are matrix products over channels, one per frequency.
+
+use super::grid::{CHANNEL_STEP, View, round_up};
+use super::isa::{Isa, dispatch};
+use super::pack::{Weights, blocks};
+use super::product::{Epilogue, Rows, each_sum};
+use super::simd::{BLOCK, Simd};
+use super::transforms::{IN, OUT, input_1d, kernel_1d, output_1d, transposed};
+
+/// Products per tile and pair of channels.
+const FREQUENCIES: usize = IN * IN;
+
+/// Bytes of transformed inputs that are worked on at a time: less than the second-level cache of
+/// the small boards.
+const INPUT_BYTES: usize = 192 << 10;
+
+/// Floats between the blocks of a frequency: apart by a cache line, so that the 36 do not fall
+/// into the same cache set.
+const SKEW: usize = 16;
+
+/// A 3x3 convolution at stride 1 with one pixel of zeros around, by Winograd's method.
+#[derive(Debug, Clone, Copy)]
+pub struct Winograd {
+    pub input: View,
+    pub output: View,
+}
+
+impl Winograd {
+    fn tiles(&self) -> (usize, usize) {
+        let grid = self.output.grid;
+        (grid.height.div_ceil(OUT), grid.width.div_ceil(OUT))
+    }
+
+    /// Tiles that are worked on at a time.
+    fn batch(&self) -> usize {
+        let most = INPUT_BYTES / (FREQUENCIES * self.input.grid.pixel() * size_of::<f32>());
+        let (down, across) = self.tiles();
+        let batches = (down * across).div_ceil(round_up(most.max(1), 6));
+        round_up((down * across).div_ceil(batches), 6)
+    }
+
+    fn batches(&self) -> usize {
+        let (down, across) = self.tiles();
+        (down * across).div_ceil(self.batch())
+    }
+
+    /// Floats of transformed weights that are held at a time: all, where they are used more than
+    /// once; otherwise one block of output channels, which then stays in the cache.
+    fn weights_len(&self) -> usize {
+        let inputs = self.input.grid.channels;
+        let lens = blocks(self.output.grid.channels)
+            .map(|(_, width)| FREQUENCIES * frequency_len(inputs, width));
+        if self.batches() == 1 { lens.max().unwrap_or(0) } else { lens.sum() }
+    }
+
+    /// Floats of scratch memory that [`winograd`] needs.
+    pub fn scratch_len(&self, weights: &Weights) -> usize {
+        weights.widened_len() + self.own_scratch_len()
+    }
+
+    fn own_scratch_len(&self) -> usize {
+        self.weights_len() + self.batch() * FREQUENCIES * (self.input.grid.pixel() + BLOCK)
+    }
+}
+
+/// Floats of one block of `width` output channels per frequency.
+fn frequency_len(inputs: usize, width: usize) -> usize {
+    round_up(inputs, CHANNEL_STEP) * width + SKEW
+}
+
+/// Runs the convolution with weights `[3][3][in][out]`. The paddings of input and output must be
+/// clear. Panics if the parts do not fit together.
+pub fn winograd(
+    isa: Isa,
+    memory: &mut [f32],
+    job: &Winograd,
+    weights: Weights,
+    scratch: &mut [f32],
+    epilogue: Epilogue,
+) {
+    let (input, output) = (job.input.grid, job.output.grid);
+    assert_eq!((input.height, input.width), (output.height, output.width), "sizes");
+    assert_eq!(weights.count(), 9 * input.channels * output.channels, "number of weights");
+    assert!(epilogue.bias.len() >= output.pixel(), "bias");
+    assert!(!job.input.overlaps(&job.output), "input apart from output");
+    let end = |view: &View| view.offset + view.grid.floats();
+    let residual = epilogue.residual.map_or(0, |offset| offset + output.floats());
+    assert!(end(&job.input).max(end(&job.output)).max(residual) <= memory.len(), "views");
+    let (scratch, widened) =
+        scratch[..job.scratch_len(&weights)].split_at_mut(job.own_scratch_len());
+    let weights = weights.widen(output.channels, widened);
+    let memory = memory.as_mut_ptr();
+    let scratch = scratch.as_mut_ptr();
+    // SAFETY of the pointers: all views are inside of `memory`, and the other lengths are right.
+    dispatch!(isa, run(memory: *mut f32, job: &Winograd, weights: &[f32], scratch: *mut f32, epilogue: Epilogue));
+}
+
+/// # Safety
+///
+/// As checked by [`winograd`]; the instruction set of `S` is there.
+#[inline(always)]
+unsafe fn run<S: Simd>(
+    memory: *mut f32,
+    job: &Winograd,
+    weights: &[f32],
+    scratch: *mut f32,
+    epilogue: Epilogue,
+) {
+    let (down, across) = job.tiles();
+    let (batch, batches) = (job.batch(), job.batches());
+    let (inputs, outputs) = (job.input.grid.channels, job.output.grid.channels);
+    let depth = job.input.grid.pixel();
+    // Tile after tile, frequency after frequency, channel after channel.
+    // SAFETY: inside of the scratch memory.
+    let (spectrum, sums) = unsafe {
+        let spectrum = scratch.add(job.weights_len());
+        (spectrum, spectrum.add(batch * FREQUENCIES * depth))
+    };
+    for n in 0..batches {
+        let start = n * batch;
+        let count = batch.min(down * across - start);
+        let place = |n: usize| ((start + n) / across * OUT, (start + n) % across * OUT);
+        for n in 0..count {
+            let (y, x) = place(n);
+            // SAFETY: the window of a tile lies in the padded picture.
+            unsafe {
+                let window = memory.add(
+                    job.input.offset + job.input.grid.at(y.wrapping_sub(1), x.wrapping_sub(1)),
+                );
+                input_tile::<S>(window, job, spectrum.add(n * FREQUENCIES * depth));
+            }
+        }
+        let mut block = scratch;
+        for (first, width) in blocks(outputs) {
+            // SAFETY: as above.
+            unsafe {
+                if n == 0 {
+                    weights_block::<S>(weights, (inputs, outputs), (first, width), block);
+                }
+                products::<S>(spectrum, depth, count, block, width, sums);
+                for n in 0..count {
+                    for lane in (0..width).step_by(S::LANES) {
+                        let sums = sums.add(n * FREQUENCIES * BLOCK + lane);
+                        output_tile::<S>(sums, memory, job, place(n), first + lane, epilogue);
+                    }
+                }
+                if batches > 1 {
+                    block = block.add(FREQUENCIES * frequency_len(inputs, width));
+                }
+            }
+        }
+    }
+}
+
+/// `G g G^T` for one block of output channels: `[frequency][in][width]`.
+#[inline(always)]
+unsafe fn weights_block<S: Simd>(
+    weights: &[f32],
+    (inputs, outputs): (usize, usize),
+    (first, width): (usize, usize),
+    block: *mut f32,
+) {
+    let stride = frequency_len(inputs, width);
+    for i in 0..round_up(inputs, CHANNEL_STEP) {
+        for lane in (0..width).step_by(S::LANES) {
+            let known = S::LANES.min(outputs.saturating_sub(first + lane));
+            // SAFETY: the caller's promise; a vector is read only where the row goes on so far.
+            unsafe {
+                let load = |tap: usize| {
+                    if i >= inputs {
+                        return S::splat(0.0);
+                    }
+                    let row = &weights[(tap * inputs + i) * outputs + first + lane..][..known];
+                    if known == S::LANES {
+                        return S::load(row.as_ptr());
+                    }
+                    let mut padded = [0.0; BLOCK];
+                    padded[..known].copy_from_slice(row);
+                    S::load(padded.as_ptr())
+                };
+                let mut half = [[S::splat(0.0); IN]; 3];
+                for (column, out) in half.iter_mut().enumerate() {
+                    let at = |row: usize| load(row * 3 + column);
+                    *out = kernel_1d::<S>([at(0), at(1), at(2)]);
+                }
+                for (row, line) in transposed(half).into_iter().enumerate() {
+                    let out = kernel_1d::<S>(line);
+                    for (column, value) in out.into_iter().enumerate() {
+                        let at = (row * IN + column) * stride + i * width + lane;
+                        S::store(block.add(at), value);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The products over input channels, for `count` tiles and one block of output channels.
+#[inline(always)]
+unsafe fn products<S: Simd>(
+    spectrum: *const f32,
+    depth: usize,
+    count: usize,
+    block: *const f32,
+    width: usize,
+    sums: *mut f32,
+) {
+    let rows = Rows { stride: FREQUENCIES * depth, segments: 1, segment: 0, length: depth };
+    for f in 0..FREQUENCIES {
+        for n in (0..count).step_by(S::ROWS) {
+            let rows_left = S::ROWS.min(count - n);
+            // SAFETY: the caller's promise.
+            unsafe {
+                let a = spectrum.add((n * FREQUENCIES + f) * depth);
+                let b = block.add(f * (depth * width + SKEW));
+                each_sum::<S>(a, rows, rows_left, b, width, |r, v, sum| {
+                    let at = ((n + r) * FREQUENCIES + f) * BLOCK + v * S::LANES;
+                    S::store(sums.add(at), sum);
+                });
+            }
+        }
+    }
+}
+
+/// `B^T d B` of the window that starts at `window`, for all channels.
+#[inline(always)]
+unsafe fn input_tile<S: Simd>(window: *const f32, job: &Winograd, spectrum: *mut f32) {
+    let (row, pixel) = (job.input.grid.row(), job.input.grid.pixel());
+    for c in (0..pixel).step_by(S::LANES) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let mut half = [[S::splat(0.0); IN]; IN];
+            for (x, column) in half.iter_mut().enumerate() {
+                let at = |y: usize| S::load(window.add(y * row + x * pixel + c));
+                *column = input_1d::<S>([at(0), at(1), at(2), at(3), at(4), at(5)]);
+            }
+            for (y, line) in transposed(half).into_iter().enumerate() {
+                for (x, value) in input_1d::<S>(line).into_iter().enumerate() {
+                    S::store(spectrum.add((y * IN + x) * pixel + c), value);
+                }
+            }
+        }
+    }
+}
+
+/// `A^T m A` of the sums of one tile and vector of channels, and the epilogue.
+#[inline(always)]
+unsafe fn output_tile<S: Simd>(
+    sums: *const f32,
+    memory: *mut f32,
+    job: &Winograd,
+    (y, x): (usize, usize),
+    channel: usize,
+    epilogue: Epilogue,
+) {
+    let grid = job.output.grid;
+    let (rows, columns) = (OUT.min(grid.height - y), OUT.min(grid.width - x));
+    // SAFETY: the caller's promise; only pixels of the picture are written.
+    unsafe {
+        let bias = S::load(epilogue.bias.as_ptr().add(channel));
+        let mut half = [[S::splat(0.0); OUT]; IN];
+        for (column, out) in half.iter_mut().enumerate() {
+            let at = |row: usize| S::load(sums.add((row * IN + column) * BLOCK));
+            *out = output_1d::<S>([at(0), at(1), at(2), at(3), at(4), at(5)]);
+        }
+        for (r, line) in transposed(half).into_iter().enumerate().take(rows) {
+            let line = output_1d::<S>(line);
+            for (c, sum) in line.into_iter().enumerate().take(columns) {
+                let at = grid.at(y + r, x + c) + channel;
+                let mut value = epilogue.activation.apply::<S>(S::add(sum, bias));
+                if let Some(residual) = epilogue.residual {
+                    value = S::add(value, S::load(memory.add(residual + at)));
+                }
+                S::store(memory.add(job.output.offset + at), value);
+            }
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! A prior from a model file: a packed one, or ONNX with its manifest.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use super::convert::Window;
+#[cfg(feature = "onnx")]
+use super::onnx::{Graph, GraphState, OnnxModel};
+use super::packed::Packed;
+use super::room::Room;
+use super::{Evaluator, Identity, Manifest, Prior};
+use crate::error::{Error, Result};
+use crate::kernels::Isa;
+use crate::network::{Memory, Network, Plan};
+use crate::schedule::{Diffusion, Level};
+use crate::weights::{Bytes, Format, Store};
+
+/// A UNet from a file, with one concrete plan per window size.
+pub struct Model {
+    manifest: Arc<Manifest>,
+    diffusion: Diffusion,
+    path: PathBuf,
+    source: Source,
+    isa: Isa,
+    plans: Mutex<HashMap<(usize, usize), Compiled>>,
+    /// Working memory that no evaluator uses at the moment.
+    idle: Arc<Mutex<Vec<Memory>>>,
+}
+
+enum Source {
+    Packed(Box<Packed>),
+    #[cfg(feature = "onnx")]
+    Onnx(Box<OnnxModel>),
+}
+
+/// A network for one window size.
+#[derive(Clone)]
+enum Compiled {
+    /// All of it is ours.
+    Whole(Arc<Plan>),
+    /// tract runs it, with our operators where we know them.
+    #[cfg(feature = "onnx")]
+    Graph(Graph),
+}
+
+impl Model {
+    /// A packed model. `verify` asks for the checksum of its weights.
+    pub fn packed(bytes: Bytes, path: &Path, verify: bool) -> Result<Model> {
+        let packed = Packed::read(bytes, path, verify)?;
+        Model::new(packed.manifest.clone(), path, Source::Packed(Box::new(packed)))
+    }
+
+    /// An ONNX model: checks `bytes` against the manifest and parses them; `path` is named in
+    /// errors.
+    #[cfg(feature = "onnx")]
+    pub fn onnx(manifest: Manifest, bytes: &[u8], path: &Path) -> Result<Model> {
+        let model = OnnxModel::new(manifest.clone(), bytes, path)?;
+        Model::new(manifest, path, Source::Onnx(Box::new(model)))
+    }
+
+    fn new(manifest: Manifest, path: &Path, source: Source) -> Result<Model> {
+        Ok(Model {
+            diffusion: manifest.diffusion()?,
+            manifest: Arc::new(manifest),
+            path: path.into(),
+            source,
+            isa: Isa::choose()?,
+            plans: Mutex::default(),
+            idle: Arc::default(),
+        })
+    }
+
+    /// Leaves an ONNX model to tract alone, without our operators: for comparisons. A packed model
+    /// is not changed.
+    #[cfg(feature = "onnx")]
+    pub fn with_tract_alone(mut self) -> Model {
+        if let Source::Onnx(model) = &mut self.source {
+            model.ours = false;
+        }
+        self
+    }
+
+    /// With another set of kernels than the fastest, or than that which the environment names.
+    pub fn with_isa(mut self, isa: Isa) -> Model {
+        self.isa = isa;
+        self
+    }
+
+    /// The manifest that it was loaded with.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// How the weights are held.
+    pub fn format(&self) -> Format {
+        match &self.source {
+            Source::Packed(packed) => packed.format,
+            #[cfg(feature = "onnx")]
+            Source::Onnx(_) => Format::F32,
+        }
+    }
+
+    /// The network and its weights, if all of the model is ours, whatever the window's size.
+    pub fn network(&self) -> Result<(Arc<Network>, Arc<Store>)> {
+        match &self.source {
+            Source::Packed(packed) => Ok((packed.network.clone(), packed.store.clone())),
+            #[cfg(feature = "onnx")]
+            Source::Onnx(model) => model.network(),
+        }
+    }
+
+    /// The packed file of this model, with its weights in `format`.
+    pub fn pack(&self, format: Format) -> Result<Vec<u8>> {
+        let (network, store) = self.network()?;
+        let whole_timesteps = self.whole_timesteps();
+        let manifest = Manifest { whole_timesteps, ..(*self.manifest).clone() };
+        Packed::write(&manifest, &network, &store, format)
+    }
+
+    /// Bytes of working memory that each thread needs for a window, where that is known: not where
+    /// tract runs a part of the network.
+    pub fn memory(&self, height: usize, width: usize) -> Result<Option<usize>> {
+        Ok(match self.plan(height, width)? {
+            Compiled::Whole(plan) => Some(plan.bytes()),
+            #[cfg(feature = "onnx")]
+            Compiled::Graph(_) => None,
+        })
+    }
+
+    /// The operators for a window, in order, and the bytes of the weights.
+    pub fn layers(&self, height: usize, width: usize) -> Result<(Vec<Layer>, u64)> {
+        match self.plan(height, width)? {
+            Compiled::Whole(plan) => Ok((whole_layers(&plan), plan.store().section().len() as u64)),
+            #[cfg(feature = "onnx")]
+            Compiled::Graph(_) => match &self.source {
+                Source::Onnx(model) => model.layers(height, width, self.isa),
+                Source::Packed(_) => Ok((vec![], 0)),
+            },
+        }
+    }
+
+    fn plan(&self, height: usize, width: usize) -> Result<Compiled> {
+        // A poisoned lock only means that another thread's plan failed: the map itself is whole.
+        let mut plans = self.plans.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(plan) = plans.get(&(height, width)) {
+            return Ok(plan.clone());
+        }
+        let whole = |network: Arc<Network>, store: Arc<Store>| {
+            let sizes = vec![(height, width); network.inputs.len()];
+            let plan = Plan::new(network, store, self.isa, &sizes)
+                .map_err(|e| Error::model(&self.path, e, "something else"))?;
+            self.check(&plan, height, width)?;
+            let room = Room::new(height, width, plan.store().section().len());
+            room.admit(&plan).map_err(|refusal| refusal.of(&self.path))?;
+            Ok(Compiled::Whole(Arc::new(plan)))
+        };
+        let plan = match &self.source {
+            Source::Packed(packed) => whole(packed.network.clone(), packed.store.clone())?,
+            #[cfg(feature = "onnx")]
+            Source::Onnx(model) => match model.compile(height, width, self.isa)? {
+                super::onnx::Parts::Whole(network, store) => whole(network, store)?,
+                super::onnx::Parts::Graph(graph) => Compiled::Graph(graph),
+            },
+        };
+        plans.insert((height, width), plan.clone());
+        Ok(plan)
+    }
+
+    fn whole_timesteps(&self) -> bool {
+        match &self.source {
+            Source::Packed(packed) => packed.manifest.whole_timesteps,
+            #[cfg(feature = "onnx")]
+            Source::Onnx(model) => model.whole_timesteps() || self.manifest.whole_timesteps,
+        }
+    }
+
+    /// Whether a plan takes and gives what the manifest says.
+    fn check(&self, plan: &Plan, height: usize, width: usize) -> Result<()> {
+        let window = Window::new(&self.manifest, height, width);
+        let expected = (vec![window.state.len(), window.told.len()], vec![window.output.len()]);
+        if plan.lengths() != expected {
+            let found = format!("{:?}", plan.lengths());
+            let expected = format!("inputs and outputs of {expected:?} values");
+            return Err(Error::model(&self.path, expected, found));
+        }
+        Ok(())
+    }
+}
+
+/// One operator of a network, for inspection.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Layer {
+    pub name: String,
+    pub operator: String,
+    /// Shape of the output.
+    pub output: String,
+    /// Multiply-accumulates for one evaluation of the window.
+    pub multiply_accumulates: u64,
+    /// Values of the output.
+    pub values: u64,
+}
+
+fn whole_layers(plan: &Plan) -> Vec<Layer> {
+    let layers = plan.layers().into_iter().enumerate();
+    let described = layers.map(|(i, (op, shape, multiply_accumulates))| Layer {
+        name: i.to_string(),
+        operator: op.into(),
+        output: shape.iter().map(usize::to_string).collect::<Vec<_>>().join(","),
+        multiply_accumulates,
+        values: shape.iter().product::<usize>() as u64,
+    });
+    described.collect()
+}
+
+impl Prior for Model {
+    fn channels(&self) -> usize {
+        self.manifest.channels
+    }
+
+    fn multiple(&self) -> usize {
+        self.manifest.multiple
+    }
+
+    fn tile(&self) -> usize {
+        self.manifest.tile
+    }
+
+    fn halo(&self, sigma: f64) -> usize {
+        self.manifest.halo(sigma)
+    }
+
+    fn diffusion(&self) -> &Diffusion {
+        &self.diffusion
+    }
+
+    fn evaluator(&self, height: usize, width: usize) -> Result<Box<dyn Evaluator>> {
+        let multiple = self.manifest.multiple;
+        let fits = |side: usize| side > 0 && side.is_multiple_of(multiple);
+        if !fits(height) || !fits(width) {
+            let expected = format!("sides that are multiples of {multiple}");
+            return Err(Error::shape("window", expected, format!("{width}x{height}")));
+        }
+        let runner = match self.plan(height, width)? {
+            Compiled::Whole(plan) => Runner::Whole(plan, self.idle.clone()),
+            #[cfg(feature = "onnx")]
+            Compiled::Graph(graph) => {
+                Runner::Graph(Box::new(graph.spawn(&self.path, height, width)?))
+            }
+        };
+        Ok(Box::new(ModelEvaluator {
+            window: Window::new(&self.manifest, height, width),
+            manifest: self.manifest.clone(),
+            whole_timesteps: self.whole_timesteps(),
+            runner,
+        }))
+    }
+
+    fn identity(&self) -> Identity {
+        let sha256 = match &self.source {
+            Source::Packed(packed) => packed.sha256.clone(),
+            #[cfg(feature = "onnx")]
+            Source::Onnx(_) => self.manifest.sha256.clone(),
+        };
+        let format = match self.format() {
+            Format::F32 => "f32",
+            Format::F16 => "f16",
+            Format::Int8 => "int8",
+        };
+        let kernels = self.isa.name().to_string();
+        Identity { name: self.manifest.name.clone(), sha256, weights: format.into(), kernels }
+    }
+}
+
+enum Runner {
+    /// With working memory that evaluators share: each takes one while it runs.
+    Whole(Arc<Plan>, Arc<Mutex<Vec<Memory>>>),
+    #[cfg(feature = "onnx")]
+    Graph(Box<GraphState>),
+}
+
+struct ModelEvaluator {
+    manifest: Arc<Manifest>,
+    whole_timesteps: bool,
+    window: Window,
+    runner: Runner,
+}
+
+impl Evaluator for ModelEvaluator {
+    fn x0(&mut self, x_t: &[f32], level: Level, x0: &mut [f32]) -> Result<()> {
+        let expected = self.window.state.len();
+        if x_t.len() != expected || x0.len() != expected {
+            return Err(Error::shape("window", format!("{expected} values"), x_t.len()));
+        }
+        self.window.tell(&self.manifest, x_t, level, self.whole_timesteps);
+        let Window { state, told, output } = &mut self.window;
+        match &mut self.runner {
+            Runner::Whole(plan, idle) => {
+                // A poisoned lock only means that another thread failed: what is there is idle.
+                let idle = || idle.lock().unwrap_or_else(|e| e.into_inner());
+                let mut memory = idle().pop().unwrap_or_default();
+                plan.run(&mut memory, &[state, told], &mut [output]);
+                idle().push(memory);
+            }
+            #[cfg(feature = "onnx")]
+            Runner::Graph(graph) => graph.run(state, told, output)?,
+        }
+        self.window.scene(&self.manifest, x_t, level, x0);
+        Ok(())
+    }
+}

@@ -1,0 +1,61 @@
+//! Our operators in place of tract's.
+
+use std::path::Path;
+
+use crate::frame::Shape;
+use crate::kernels::Isa;
+use crate::prior::{Manifest, Model, Prior, bundled};
+use crate::weights::{Bytes, Format};
+
+fn onnx() -> Model {
+    let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/patch-s.toml"));
+    let text = std::fs::read_to_string(path).unwrap();
+    let bytes = std::fs::read(path.with_extension("onnx")).unwrap();
+    Model::onnx(Manifest::parse(&text, path).unwrap(), &bytes, path).unwrap()
+}
+
+/// `x0` of a window of noise.
+fn evaluate(model: &Model, height: usize, width: usize, sigma: f64) -> Vec<f32> {
+    let shape = Shape { channels: 3, height, width };
+    let field = crate::noise::NoiseField { seed: 7, frame: 0, draw: 1 };
+    let x: Vec<f32> = (0..shape.len()).map(|i| 0.4 * field.at(0, i / 64, i % 64)).collect();
+    let mut x0 = vec![0.0; x.len()];
+    let level = model.diffusion().at_sigma(sigma);
+    model.evaluator(height, width).unwrap().x0(&x, level, &mut x0).unwrap();
+    x0
+}
+
+fn worst(a: &[f32], b: &[f32]) -> f32 {
+    a.iter().zip(b).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max)
+}
+
+#[test]
+fn the_bundled_prior_is_the_packed_onnx_model() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/models/patch-s.ddnm");
+    let packed = onnx().pack(Format::F32).unwrap();
+    assert!(packed == std::fs::read(path).unwrap(), "models/patch-s.ddnm is out of date");
+    Model::packed(Bytes::copy(&packed), Path::new(path), true).unwrap();
+}
+
+#[test]
+fn all_of_the_bundled_prior_is_ours_and_few_layers() {
+    let (network, _) = bundled().unwrap().network().unwrap();
+    let pictures = ["conv", "transposed", "pointwise", "add", "concat", "space-to-depth"];
+    let names = network.layers.iter().map(|l| l.op.name());
+    let count = names.filter(|name| pictures.contains(name)).count();
+    // 18 convolutions and 2 transposed ones, with all that stands between them.
+    assert_eq!(count, 18);
+}
+
+#[test]
+fn ours_is_what_tract_computes() {
+    let tract = onnx().with_tract_alone();
+    for (height, width, sigma) in [(64, 64, 0.1), (40, 72, 1.0), (8, 16, 0.02)] {
+        let expected = evaluate(&tract, height, width, sigma);
+        for isa in Isa::available() {
+            let found = evaluate(&bundled().unwrap().with_isa(isa), height, width, sigma);
+            let error = worst(&found, &expected);
+            assert!(error < 2e-5, "{isa:?}, {width}x{height}, sigma {sigma}: {error:e}");
+        }
+    }
+}

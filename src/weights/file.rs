@@ -1,0 +1,102 @@
+//! The packed model file, `.ddnm`: a description and the weights, as they are used.
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 0..8 | `DDNM`, 13, 10, 26, 10: a text-mode transfer breaks it |
+//! | 8..12 | version of the format |
+//! | 12..16 | bytes of the description |
+//! | 16..24 | where the weights start: a multiple of 65,536, the largest page of the boards |
+//! | 24..32 | bytes of the weights |
+//! | 32..64 | SHA-256 of bytes 0..32 and the description |
+//! | 64..96 | SHA-256 of the weights |
+//! | 96.. | the description, JSON; zeros up to the weights; the weights |
+//!
+//! All numbers are little-endian. The file ends with the weights.
+
+use std::ops::Range;
+
+use sha2::{Digest, Sha256};
+
+/// First bytes of the file.
+pub const MAGIC: [u8; 8] = *b"DDNM\r\n\x1a\n";
+/// Version of the format that is written and read.
+pub const FORMAT_VERSION: u32 = 1;
+
+const FIXED: usize = 96;
+/// The weights start at a multiple of this.
+const PAGE: usize = 1 << 16;
+/// Longest description.
+const MOST_DESCRIPTION: usize = 16 << 20;
+
+/// Where things are in a file that has been found whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Contents {
+    pub description: Range<usize>,
+    pub weights: Range<usize>,
+    /// SHA-256 of the weights, in hexadecimal.
+    pub sha256: String,
+}
+
+/// The bytes of a file.
+pub fn write(description: &[u8], weights: &[u8]) -> Vec<u8> {
+    let start = (FIXED + description.len()).next_multiple_of(PAGE);
+    let mut file = Vec::with_capacity(start + weights.len());
+    file.extend(MAGIC);
+    file.extend(FORMAT_VERSION.to_le_bytes());
+    file.extend((description.len() as u32).to_le_bytes());
+    file.extend((start as u64).to_le_bytes());
+    file.extend((weights.len() as u64).to_le_bytes());
+    let first = Sha256::new().chain_update(&file).chain_update(description).finalize();
+    file.extend_from_slice(&first);
+    file.extend_from_slice(&Sha256::digest(weights));
+    file.extend(description);
+    file.resize(start, 0);
+    file.extend(weights);
+    file
+}
+
+/// Finds the parts of a file and checks all of it. An error is what was expected and what was
+/// found. `verify` asks for the checksum of the weights too, which reads all of them.
+pub fn read(file: &[u8], verify: bool) -> Result<Contents, (String, String)> {
+    let refuse = |expected: &str, found: String| Err((expected.to_string(), found));
+    if file.len() < FIXED || file[..8] != MAGIC {
+        return refuse("a packed model (.ddnm)", "other first bytes, or too few".into());
+    }
+    let number = |at: usize, len: usize| {
+        file[at..at + len].iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))
+    };
+    let version = number(8, 4);
+    if version != u64::from(FORMAT_VERSION) {
+        return refuse(&format!("version {FORMAT_VERSION} of the format"), version.to_string());
+    }
+    let description = FIXED..FIXED + number(12, 4) as usize;
+    let start = number(16, 8) as usize;
+    let length = number(24, 8) as usize;
+    let fits = description.len() <= MOST_DESCRIPTION
+        && description.end <= start
+        && start.is_multiple_of(PAGE)
+        && start < description.end + PAGE;
+    if !fits {
+        return refuse("sizes that fit together", format!("{description:?} before {start}"));
+    }
+    match start.checked_add(length) {
+        Some(end) if end == file.len() => {}
+        _ => {
+            let expected = format!("{} bytes", start as u128 + length as u128);
+            return refuse(&expected, format!("{} bytes: truncated or altered", file.len()));
+        }
+    }
+    let text = &file[description.clone()];
+    if Sha256::new().chain_update(&file[..32]).chain_update(text).finalize()[..] != file[32..64] {
+        return refuse("a description with its checksum", "an altered one".into());
+    }
+    if file[description.end..start].iter().any(|byte| *byte != 0) {
+        return refuse("zeros before the weights", "other bytes".into());
+    }
+    let weights = start..file.len();
+    if verify && Sha256::digest(&file[weights.clone()])[..] != file[64..96] {
+        return refuse("weights with their checksum", "altered ones".into());
+    }
+    let sha256 = file[64..96].iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(Contents { description, weights, sha256 })
+}

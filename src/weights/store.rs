@@ -1,0 +1,185 @@
+//! The tensors of a model in one run of bytes.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+use super::bytes::{Bytes, as_f16, as_f32, as_i8};
+use crate::kernels::Weights;
+
+/// Tensors start at multiples of this: a cache line.
+const ALIGN: usize = 64;
+
+/// How numbers are held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Format {
+    F32,
+    F16,
+    /// Signed bytes in `-127..=127` times one scale per output channel: the largest magnitude of
+    /// the channel over 127.
+    Int8,
+}
+
+/// Where a tensor lies and what it holds: `[rows][outputs]`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TensorEntry {
+    pub format: Format,
+    pub rows: usize,
+    pub outputs: usize,
+    /// First byte of the numbers. Scales of 8-bit ones stand before them, padded to the alignment.
+    pub offset: usize,
+}
+
+impl TensorEntry {
+    fn len(&self) -> Option<usize> {
+        self.rows.checked_mul(self.outputs)
+    }
+
+    /// Bytes of the scales and of the numbers.
+    fn ranges(&self) -> Option<(Range<usize>, Range<usize>)> {
+        let scales = match self.format {
+            Format::Int8 => self.outputs.checked_mul(4)?,
+            _ => 0,
+        };
+        let size = match self.format {
+            Format::F32 => 4,
+            Format::F16 => 2,
+            Format::Int8 => 1,
+        };
+        let start = self.offset.checked_add(scales.checked_next_multiple_of(ALIGN)?)?;
+        let end = start.checked_add(self.len()?.checked_mul(size)?)?;
+        Some((self.offset..self.offset.checked_add(scales)?, start..end))
+    }
+}
+
+/// Tensors, and the bytes that hold them.
+#[derive(Debug)]
+pub struct Store {
+    bytes: Bytes,
+    /// Where the tensors' section starts in `bytes`.
+    section: Range<usize>,
+    tensors: Vec<TensorEntry>,
+}
+
+impl Store {
+    /// Tensors in a section of `bytes`. Refuses, with the reason, a tensor that does not lie in
+    /// the section or is not aligned there, and numbers that are not finite.
+    pub fn new(
+        bytes: Bytes,
+        section: Range<usize>,
+        tensors: Vec<TensorEntry>,
+    ) -> Result<Store, String> {
+        let store = Store { bytes, section, tensors };
+        for index in 0..store.tensors.len() {
+            let entry = &store.tensors[index];
+            let weights = store
+                .find(entry)
+                .ok_or_else(|| format!("tensor {index} in the section, found {entry:?}"))?;
+            let finite = match weights {
+                Weights::F32(w) => w.iter().all(|w| w.is_finite()),
+                Weights::F16(w) => w.iter().all(|w| w.is_finite()),
+                Weights::Int8(_, scales) => scales.iter().all(|s| s.is_finite()),
+            };
+            if !finite {
+                return Err(format!("finite weights in tensor {index}"));
+            }
+        }
+        Ok(store)
+    }
+
+    /// No tensors.
+    pub fn empty() -> Store {
+        Store { bytes: Bytes::Static(&[]), section: 0..0, tensors: vec![] }
+    }
+
+    /// Whether it holds the same tensors.
+    pub fn same(&self, other: &Store) -> bool {
+        self.tensors == other.tensors && self.section() == other.section()
+    }
+
+    fn find(&self, entry: &TensorEntry) -> Option<Weights<'_>> {
+        let section = self.bytes.as_slice().get(self.section.clone())?;
+        let (scales, numbers) = entry.ranges()?;
+        let numbers = section.get(numbers)?;
+        Some(match entry.format {
+            Format::F32 => Weights::F32(as_f32(numbers)?),
+            Format::F16 => Weights::F16(as_f16(numbers)?),
+            Format::Int8 => Weights::Int8(as_i8(numbers), as_f32(section.get(scales)?)?),
+        })
+    }
+
+    /// The numbers of a tensor; none if there is no such tensor.
+    pub fn weights(&self, tensor: usize) -> Weights<'_> {
+        let found = self.tensors.get(tensor).and_then(|entry| self.find(entry));
+        found.unwrap_or(Weights::F32(&[]))
+    }
+
+    /// How many numbers a tensor has.
+    pub fn len_of(&self, tensor: usize) -> Option<usize> {
+        self.tensors.get(tensor)?.len()
+    }
+
+    pub fn tensors(&self) -> &[TensorEntry] {
+        &self.tensors
+    }
+
+    /// The bytes of the tensors, as a file holds them.
+    pub fn section(&self) -> &[u8] {
+        &self.bytes.as_slice()[self.section.clone()]
+    }
+}
+
+/// Collects tensors into a [`Store`].
+#[derive(Debug, Default)]
+pub struct StoreBuilder {
+    bytes: Vec<u8>,
+    tensors: Vec<TensorEntry>,
+}
+
+impl StoreBuilder {
+    /// Adds a tensor `[rows][outputs]` in a format; returns its number.
+    pub fn push(&mut self, values: &[f32], outputs: usize, format: Format) -> usize {
+        self.align();
+        let rows = values.len() / outputs.max(1);
+        self.tensors.push(TensorEntry { format, rows, outputs, offset: self.bytes.len() });
+        match format {
+            Format::F32 => self.bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+            Format::F16 => {
+                let mut halves = vec![f16::ZERO; values.len()];
+                halves.convert_from_f32_slice(values);
+                self.bytes.extend(halves.iter().flat_map(|v| v.to_le_bytes()));
+            }
+            Format::Int8 => {
+                let mut scales = vec![0.0f32; outputs];
+                for row in values.chunks_exact(outputs) {
+                    for (scale, v) in scales.iter_mut().zip(row) {
+                        *scale = scale.max(v.abs() / 127.0);
+                    }
+                }
+                self.bytes.extend(scales.iter().flat_map(|v| v.to_le_bytes()));
+                self.align();
+                for row in values.chunks_exact(outputs) {
+                    self.bytes.extend(row.iter().zip(&scales).map(|(v, scale)| {
+                        let whole = if *scale > 0.0 { (v / scale).round() } else { 0.0 };
+                        whole as i8 as u8
+                    }));
+                }
+            }
+        }
+        self.tensors.len() - 1
+    }
+
+    fn align(&mut self) {
+        self.bytes.resize(self.bytes.len().next_multiple_of(ALIGN), 0);
+    }
+
+    /// All of it in memory.
+    pub fn build(mut self) -> Result<Store, String> {
+        self.align();
+        let section = 0..self.bytes.len();
+        Store::new(Bytes::copy(&self.bytes), section, self.tensors)
+    }
+}
