@@ -4,8 +4,8 @@
 use super::grid::View;
 use super::isa::{Isa, dispatch};
 use super::pack::{Weights, blocks, pack, packed_len};
-use super::product::{Epilogue, Rows, each_sum};
-use super::simd::Simd;
+use super::product::{Epilogue, MOST_ROWS, Rows, sums};
+use super::simd::{BLOCK, Simd};
 
 /// A convolution from one picture to another in the same memory.
 #[derive(Debug, Clone, Copy)]
@@ -41,6 +41,13 @@ impl Conv {
         packed_len(self.kernel * self.kernel, input, output)
     }
 
+    /// The first tap, the number of taps, and how many the weights have.
+    fn taps(&self) -> (usize, usize, usize) {
+        let (spread, dy, dx) = self.spread;
+        let own = self.kernel * self.kernel;
+        ((dy * spread + dx) * own, own, spread * spread * own)
+    }
+
     /// Whether every pixel that is read or written lies in its picture or the border.
     fn fits(&self) -> bool {
         let (height, width) = self.size();
@@ -58,8 +65,8 @@ impl Conv {
     }
 }
 
-/// Runs a convolution with weights `[kernel][kernel][in][out]`. The paddings of input and output
-/// must be clear. Panics if views, weights or bias do not fit together.
+/// Runs a convolution with weights in the order of [`arrange`](super::arrange); those of a
+/// transposed one hold the taps of all four places. The paddings of input and output must be clear. Panics if views, weights or bias do not fit together.
 pub fn conv(
     isa: Isa,
     memory: &mut [f32],
@@ -69,13 +76,13 @@ pub fn conv(
     epilogue: Epilogue,
 ) {
     let (inputs, outputs) = (job.input.grid.channels, job.output.grid.channels);
-    let taps = job.kernel * job.kernel;
+    let taps = job.taps();
     assert!(job.fits(), "a convolution inside its pictures");
-    assert_eq!(weights.count(), taps * inputs * outputs, "number of weights");
+    assert_eq!(weights.count(), taps.2 * inputs * outputs, "number of weights");
     assert!(epilogue.bias.len() >= job.output.grid.pixel(), "bias");
     assert!(!job.input.overlaps(&job.output), "input apart from output");
     let (packed, widened) = scratch[..job.scratch_len(&weights)].split_at_mut(job.packed_len());
-    pack(weights.widen(outputs, widened), inputs, outputs, packed);
+    pack(weights, taps, (inputs, outputs), packed, widened);
     let packed: &[f32] = packed;
     let end = |view: &View| view.offset + view.grid.floats();
     let residual = epilogue.residual.map_or(0, |offset| offset + job.output.grid.floats());
@@ -98,10 +105,13 @@ unsafe fn run<S: Simd>(memory: *mut f32, job: &Conv, packed: &[f32], epilogue: E
         segments: job.kernel,
         segment: input.row(),
         length: job.kernel * input.pixel(),
+        b: BLOCK,
     };
     let depth = rows.segments * rows.length;
     let step = spread * output.pixel();
+    let mut found = [0.0; MOST_ROWS * BLOCK];
     for (first, lanes) in blocks(output.channels) {
+        let rows = Rows { b: lanes, ..rows };
         for y in 0..height {
             for x in (0..width).step_by(S::ROWS) {
                 let count = S::ROWS.min(width - x);
@@ -111,18 +121,40 @@ unsafe fn run<S: Simd>(memory: *mut f32, job: &Conv, packed: &[f32], epilogue: E
                 // SAFETY: as above.
                 unsafe {
                     let b = packed.as_ptr().add(first * depth);
-                    each_sum::<S>(memory.add(from), rows, count, b, lanes, |r, n, sum| {
-                        let lane = n * S::LANES;
-                        let at = to + r * step + lane;
-                        let bias = S::load(epilogue.bias.as_ptr().add(first + lane));
-                        let mut value = epilogue.activation.apply::<S>(S::add(sum, bias));
-                        if let Some(residual) = epilogue.residual {
-                            value = S::add(value, S::load(memory.add(residual + at)));
-                        }
-                        S::store(memory.add(job.output.offset + at), value);
-                    });
+                    let out = (found.as_mut_ptr(), BLOCK);
+                    sums::<S>(memory.add(from), rows, count, b, lanes, out);
+                    for r in 0..count {
+                        let at = to + r * step;
+                        let row = found.as_ptr().add(r * BLOCK);
+                        finish::<S>(row, lanes, memory, job.output.offset, at, first, epilogue);
+                    }
                 }
             }
+        }
+    }
+}
+
+/// The epilogue of `lanes` sums of one pixel, at `at` in the grid.
+#[inline(always)]
+unsafe fn finish<S: Simd>(
+    sums: *const f32,
+    lanes: usize,
+    memory: *mut f32,
+    offset: usize,
+    at: usize,
+    channel: usize,
+    epilogue: Epilogue,
+) {
+    for lane in (0..lanes).step_by(S::LANES) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let bias = S::load(epilogue.bias.as_ptr().add(channel + lane));
+            let sum = S::add(S::load(sums.add(lane)), bias);
+            let mut value = epilogue.activation.apply::<S>(sum);
+            if let Some(residual) = epilogue.residual {
+                value = S::add(value, S::load(memory.add(residual + at + lane)));
+            }
+            S::store(memory.add(offset + at + lane), value);
         }
     }
 }

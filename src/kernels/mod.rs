@@ -27,7 +27,7 @@ mod winograd;
 pub use conv::{Conv, conv};
 pub use grid::{CHANNEL_STEP, Grid, View, round_up};
 pub use isa::Isa;
-pub use pack::Weights;
+pub use pack::{Weights, arrange, blocks};
 pub use pointwise::{add, moments, pointwise};
 pub use product::{Activation, Epilogue};
 pub use rearrange::{

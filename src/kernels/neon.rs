@@ -85,6 +85,7 @@ unsafe impl Simd for Neon {
         a: *const f32,
         stride: usize,
         b: *const f32,
+        b_stride: usize,
     ) {
         // SAFETY: the caller's promise covers four values in each row.
         unsafe {
@@ -95,7 +96,7 @@ unsafe impl Simd for Neon {
             macro_rules! step {
                 ($lane:literal) => {
                     for n in 0..N {
-                        let v = vld1q_f32(b.add(($lane * N + n) * 4));
+                        let v = vld1q_f32(b.add($lane * b_stride + n * 4));
                         for r in 0..R {
                             acc[r][n] = vfmaq_laneq_f32::<$lane>(acc[r][n], v, rows[r]);
                         }

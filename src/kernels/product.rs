@@ -1,5 +1,8 @@
 //! The matrix product in registers, and what happens to a sum before it is stored.
 
+// Iterators over arrays of vectors become calls of memcpy, which cost as much as the arithmetic.
+#![allow(clippy::needless_range_loop)]
+
 use serde::{Deserialize, Serialize};
 
 use super::simd::{BLOCK, Simd};
@@ -96,13 +99,16 @@ pub struct Rows {
     pub segments: usize,
     pub segment: usize,
     pub length: usize,
+    /// From one row of the right matrix to the next.
+    pub b: usize,
 }
 
 /// `R` rows times a panel of `N` vectors, in registers.
 ///
 /// # Safety
 ///
-/// `a` is valid for the rows, `b` for `segments * length * N * LANES` floats, and the instruction
+/// `a` is valid for the rows, `b` for `segments * length` rows of `N`
+/// vectors, and the instruction
 /// set of `S` is there.
 #[inline(always)]
 pub unsafe fn product<S: Simd, const R: usize, const N: usize>(
@@ -117,38 +123,40 @@ pub unsafe fn product<S: Simd, const R: usize, const N: usize>(
         for s in 0..rows.segments {
             let a = a.add(s * rows.segment);
             for k in (0..rows.length).step_by(4) {
-                S::rank4(&mut acc, a.add(k), rows.stride, b);
-                b = b.add(4 * N * S::LANES);
+                S::rank4(&mut acc, a.add(k), rows.stride, b, rows.b);
+                b = b.add(4 * rows.b);
             }
         }
         acc
     }
 }
 
-/// Calls `product` for `count <= ROWS` rows and a panel of `width` floats (8 or 16), and `f` with
-/// each sum: `f(row, vector, sum)`.
+/// `count <= ROWS` rows times a panel of `width` floats (8 or 16), to memory: row `r` of the sums
+/// to `out + r * stride`.
 ///
 /// # Safety
 ///
-/// As [`product`].
+/// As [`product`], and `out` is valid for the sums.
 #[inline(always)]
-pub unsafe fn each_sum<S: Simd>(
+pub unsafe fn sums<S: Simd>(
     a: *const f32,
     rows: Rows,
     count: usize,
     b: *const f32,
     width: usize,
-    f: impl Fn(usize, usize, S::V),
+    (out, stride): (*mut f32, usize),
 ) {
     macro_rules! run {
-        ($r:literal, $n:literal) => {
+        ($r:literal, $n:literal) => {{
             // SAFETY: as above.
-            for (r, row) in unsafe { product::<S, $r, $n>(a, rows, b) }.into_iter().enumerate() {
-                for (n, sum) in row.into_iter().enumerate() {
-                    f(r, n, sum);
+            let sums = unsafe { product::<S, $r, $n>(a, rows, b) };
+            for r in 0..$r {
+                for n in 0..$n {
+                    // SAFETY: as above.
+                    unsafe { S::store(out.add(r * stride + n * S::LANES), sums[r][n]) };
                 }
             }
-        };
+        }};
     }
     macro_rules! by_rows {
         ($n:literal) => {
@@ -171,3 +179,6 @@ pub unsafe fn each_sum<S: Simd>(
         _ => {}
     }
 }
+
+/// Most rows of a register block, of any instruction set.
+pub const MOST_ROWS: usize = 6;

@@ -1,10 +1,15 @@
 //! One instruction set, as the kernels see it.
 
+// Iterators over arrays of vectors become calls of memcpy, which cost as much as the arithmetic.
+#![allow(clippy::needless_range_loop)]
+
 /// Widest block of output channels that a matrix product keeps in registers.
 pub const BLOCK: usize = 16;
 
 /// Vectors of floats of one instruction set. The kernels are written once over this trait, and
-/// instantiated where the instruction set is enabled (see [`dispatch`](super::dispatch)).
+/// instantiated where the instruction set is enabled (see [`dispatch`](super::dispatch)). Between
+/// there and here everything is `#[inline(always)]` and nothing is a closure: what is not inlined
+/// is compiled without the instruction set, many times slower.
 ///
 /// # Safety
 ///
@@ -34,25 +39,26 @@ pub unsafe trait Simd {
     unsafe fn round(v: Self::V) -> Self::V;
 
     /// Four steps of a matrix product in registers: adds `a[r][0..4] * b[0..4][..]` to `acc`.
-    /// Row `r` of `a` starts `r * stride` floats on; rows of `b` follow each other.
+    /// Row `r` of `a` starts `r * stride` floats on, row `k` of `b` `k * b_stride`.
     #[inline(always)]
     unsafe fn rank4<const R: usize, const N: usize>(
         acc: &mut [[Self::V; N]; R],
         a: *const f32,
         stride: usize,
         b: *const f32,
+        b_stride: usize,
     ) {
         // SAFETY: the caller's promise covers four values in each row.
         unsafe {
             for k in 0..4 {
-                let mut column = [Self::splat(0.0); N];
-                for (n, v) in column.iter_mut().enumerate() {
-                    *v = Self::load(b.add((k * N + n) * Self::LANES));
+                let mut row = [Self::splat(0.0); N];
+                for n in 0..N {
+                    row[n] = Self::load(b.add(k * b_stride + n * Self::LANES));
                 }
-                for (r, row) in acc.iter_mut().enumerate() {
+                for r in 0..R {
                     let x = Self::splat(*a.add(r * stride + k));
-                    for (sum, v) in row.iter_mut().zip(column) {
-                        *sum = Self::fma(x, v, *sum);
+                    for n in 0..N {
+                        acc[r][n] = Self::fma(x, row[n], acc[r][n]);
                     }
                 }
             }

@@ -130,7 +130,8 @@ fn convolutions_are_those_of_the_reference() {
             let residual = case.residual.then_some(views[2].offset);
             let bias = padded(&bias);
             let epilogue = Epilogue { bias: &bias, activation: case.activation, residual };
-            let weights = Weights::F32(&weights);
+            let arranged = arrange(&weights, kernel * kernel, inputs, outputs);
+            let weights = Weights::F32(&arranged);
             let mut scratch = vec![f32::NAN; job.scratch_len(&weights)];
             conv(isa, &mut memory, &job, weights, &mut scratch, epilogue);
             let error = error(&memory, views[1], &truth);
@@ -153,7 +154,8 @@ fn winograd_is_the_reference_convolution() {
         let truth = truth(&case, &start, &views, &weights, &bias);
         for isa in Isa::available() {
             let mut memory = start.clone();
-            let weights = Weights::F32(&weights);
+            let arranged = arrange(&weights, 9, inputs, outputs);
+            let weights = Weights::F32(&arranged);
             let job = Winograd { input: views[0], output: views[1] };
             let mut scratch = vec![f32::NAN; job.scratch_len(&weights)];
             let residual = case.residual.then_some(views[2].offset);

@@ -76,9 +76,3 @@ pub unsafe fn output_1d<S: Simd>(m: [S::V; IN]) -> [S::V; OUT] {
         ]
     }
 }
-
-/// Columns as rows.
-#[inline(always)]
-pub fn transposed<T: Copy, const A: usize, const B: usize>(m: [[T; A]; B]) -> [[T; B]; A] {
-    std::array::from_fn(|a| std::array::from_fn(|b| m[b][a]))
-}

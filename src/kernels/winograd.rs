@@ -4,12 +4,15 @@
 //! `Y = A^T [(G g G^T) . (B^T d B)] A`, with the interpolation points 0, 1, -1, 2, -2 and
 //! infinity. The 36 products are matrix products over channels, one per frequency.
 
+// Iterators over arrays of vectors become calls of memcpy, which cost as much as the arithmetic.
+#![allow(clippy::needless_range_loop)]
+
 use super::grid::{CHANNEL_STEP, View, round_up};
 use super::isa::{Isa, dispatch};
 use super::pack::{Weights, blocks};
-use super::product::{Epilogue, Rows, each_sum};
+use super::product::{self, Epilogue, Rows};
 use super::simd::{BLOCK, Simd};
-use super::transforms::{IN, OUT, input_1d, kernel_1d, output_1d, transposed};
+use super::transforms::{IN, OUT, input_1d, kernel_1d, output_1d};
 
 /// Products per tile and pair of channels.
 const FREQUENCIES: usize = IN * IN;
@@ -18,8 +21,8 @@ const FREQUENCIES: usize = IN * IN;
 /// the small boards.
 const INPUT_BYTES: usize = 192 << 10;
 
-/// Floats between the blocks of a frequency: apart by a cache line, so that the 36 do not fall
-/// into the same cache set.
+/// Floats between input channels of the transformed weights: a cache line, so that the channels of
+/// a frequency do not fall into few cache sets.
 const SKEW: usize = 16;
 
 /// A 3x3 convolution at stride 1 with one pixel of zeros around, by Winograd's method.
@@ -52,8 +55,7 @@ impl Winograd {
     /// once; otherwise one block of output channels, which then stays in the cache.
     fn weights_len(&self) -> usize {
         let inputs = self.input.grid.channels;
-        let lens = blocks(self.output.grid.channels)
-            .map(|(_, width)| FREQUENCIES * frequency_len(inputs, width));
+        let lens = blocks(self.output.grid.channels).map(|(_, width)| block_len(inputs, width));
         if self.batches() == 1 { lens.max().unwrap_or(0) } else { lens.sum() }
     }
 
@@ -67,12 +69,17 @@ impl Winograd {
     }
 }
 
-/// Floats of one block of `width` output channels per frequency.
-fn frequency_len(inputs: usize, width: usize) -> usize {
-    round_up(inputs, CHANNEL_STEP) * width + SKEW
+/// Floats from one input channel to the next in a block of `width` output channels.
+fn channel_len(width: usize) -> usize {
+    FREQUENCIES * width + SKEW
 }
 
-/// Runs the convolution with weights `[3][3][in][out]`. The paddings of input and output must be
+/// Floats of a block of `width` output channels.
+fn block_len(inputs: usize, width: usize) -> usize {
+    round_up(inputs, CHANNEL_STEP) * channel_len(width)
+}
+
+/// Runs the convolution with weights in the order of [`arrange`](super::arrange). The paddings of input and output must be
 /// clear. Panics if the parts do not fit together.
 pub fn winograd(
     isa: Isa,
@@ -92,11 +99,10 @@ pub fn winograd(
     assert!(end(&job.input).max(end(&job.output)).max(residual) <= memory.len(), "views");
     let (scratch, widened) =
         scratch[..job.scratch_len(&weights)].split_at_mut(job.own_scratch_len());
-    let weights = weights.widen(output.channels, widened);
     let memory = memory.as_mut_ptr();
     let scratch = scratch.as_mut_ptr();
     // SAFETY of the pointers: all views are inside of `memory`, and the other lengths are right.
-    dispatch!(isa, run(memory: *mut f32, job: &Winograd, weights: &[f32], scratch: *mut f32, epilogue: Epilogue));
+    dispatch!(isa, run(memory: *mut f32, job: &Winograd, weights: Weights, scratch: *mut f32, widened: &mut [f32], epilogue: Epilogue));
 }
 
 /// # Safety
@@ -106,8 +112,9 @@ pub fn winograd(
 unsafe fn run<S: Simd>(
     memory: *mut f32,
     job: &Winograd,
-    weights: &[f32],
+    weights: Weights,
     scratch: *mut f32,
+    widened: &mut [f32],
     epilogue: Epilogue,
 ) {
     let (down, across) = job.tiles();
@@ -139,7 +146,10 @@ unsafe fn run<S: Simd>(
             // SAFETY: as above.
             unsafe {
                 if n == 0 {
-                    weights_block::<S>(weights, (inputs, outputs), (first, width), block);
+                    let columns = width.min(outputs - first);
+                    let matrix = weights.block(9 * inputs, first, columns);
+                    let matrix = matrix.widen(columns, widened);
+                    weights_block::<S>(matrix, inputs, (columns, width), block);
                 }
                 products::<S>(spectrum, depth, count, block, width, sums);
                 for n in 0..count {
@@ -149,53 +159,63 @@ unsafe fn run<S: Simd>(
                     }
                 }
                 if batches > 1 {
-                    block = block.add(FREQUENCIES * frequency_len(inputs, width));
+                    block = block.add(block_len(inputs, width));
                 }
             }
         }
     }
 }
 
-/// `G g G^T` for one block of output channels: `[frequency][in][width]`.
+/// `G g G^T` for one block of output channels: from `[in][taps][columns]` to
+/// `[in][frequencies][width]`.
 #[inline(always)]
 unsafe fn weights_block<S: Simd>(
-    weights: &[f32],
-    (inputs, outputs): (usize, usize),
-    (first, width): (usize, usize),
+    matrix: &[f32],
+    inputs: usize,
+    (columns, width): (usize, usize),
     block: *mut f32,
 ) {
-    let stride = frequency_len(inputs, width);
     for i in 0..round_up(inputs, CHANNEL_STEP) {
         for lane in (0..width).step_by(S::LANES) {
-            let known = S::LANES.min(outputs.saturating_sub(first + lane));
-            // SAFETY: the caller's promise; a vector is read only where the row goes on so far.
+            // SAFETY: the caller's promise.
             unsafe {
-                let load = |tap: usize| {
-                    if i >= inputs {
-                        return S::splat(0.0);
-                    }
-                    let row = &weights[(tap * inputs + i) * outputs + first + lane..][..known];
-                    if known == S::LANES {
-                        return S::load(row.as_ptr());
-                    }
-                    let mut padded = [0.0; BLOCK];
-                    padded[..known].copy_from_slice(row);
-                    S::load(padded.as_ptr())
-                };
                 let mut half = [[S::splat(0.0); IN]; 3];
-                for (column, out) in half.iter_mut().enumerate() {
-                    let at = |row: usize| load(row * 3 + column);
-                    *out = kernel_1d::<S>([at(0), at(1), at(2)]);
+                if i < inputs {
+                    for column in 0..3 {
+                        let row = i * 9 + column;
+                        half[column] = kernel_1d::<S>([
+                            load_part::<S>(matrix, row * columns, lane, columns),
+                            load_part::<S>(matrix, (row + 3) * columns, lane, columns),
+                            load_part::<S>(matrix, (row + 6) * columns, lane, columns),
+                        ]);
+                    }
                 }
-                for (row, line) in transposed(half).into_iter().enumerate() {
-                    let out = kernel_1d::<S>(line);
-                    for (column, value) in out.into_iter().enumerate() {
-                        let at = (row * IN + column) * stride + i * width + lane;
-                        S::store(block.add(at), value);
+                let to = block.add(i * channel_len(width) + lane);
+                for row in 0..IN {
+                    let out = kernel_1d::<S>([half[0][row], half[1][row], half[2][row]]);
+                    for column in 0..IN {
+                        S::store(to.add((row * IN + column) * width), out[column]);
                     }
                 }
             }
         }
+    }
+}
+
+/// Columns `lane..` of the row that starts at `row`; zeros where it has no more columns.
+#[inline(always)]
+unsafe fn load_part<S: Simd>(matrix: &[f32], row: usize, lane: usize, columns: usize) -> S::V {
+    let known = S::LANES.min(columns.saturating_sub(lane));
+    // SAFETY: a vector is read only where the row goes on so far.
+    unsafe {
+        if known == S::LANES {
+            return S::load(matrix[row + lane..row + lane + known].as_ptr());
+        }
+        let mut padded = [0.0; BLOCK];
+        for (to, from) in padded.iter_mut().zip(&matrix[row + columns - known..row + columns]) {
+            *to = *from;
+        }
+        S::load(padded.as_ptr())
     }
 }
 
@@ -209,18 +229,17 @@ unsafe fn products<S: Simd>(
     width: usize,
     sums: *mut f32,
 ) {
-    let rows = Rows { stride: FREQUENCIES * depth, segments: 1, segment: 0, length: depth };
+    let stride = FREQUENCIES * depth;
+    let rows = Rows { stride, segments: 1, segment: 0, length: depth, b: channel_len(width) };
     for f in 0..FREQUENCIES {
         for n in (0..count).step_by(S::ROWS) {
             let rows_left = S::ROWS.min(count - n);
             // SAFETY: the caller's promise.
             unsafe {
                 let a = spectrum.add((n * FREQUENCIES + f) * depth);
-                let b = block.add(f * (depth * width + SKEW));
-                each_sum::<S>(a, rows, rows_left, b, width, |r, v, sum| {
-                    let at = ((n + r) * FREQUENCIES + f) * BLOCK + v * S::LANES;
-                    S::store(sums.add(at), sum);
-                });
+                let b = block.add(f * width);
+                let out = sums.add((n * FREQUENCIES + f) * BLOCK);
+                product::sums::<S>(a, rows, rows_left, b, width, (out, FREQUENCIES * BLOCK));
             }
         }
     }
@@ -234,13 +253,23 @@ unsafe fn input_tile<S: Simd>(window: *const f32, job: &Winograd, spectrum: *mut
         // SAFETY: the caller's promise.
         unsafe {
             let mut half = [[S::splat(0.0); IN]; IN];
-            for (x, column) in half.iter_mut().enumerate() {
-                let at = |y: usize| S::load(window.add(y * row + x * pixel + c));
-                *column = input_1d::<S>([at(0), at(1), at(2), at(3), at(4), at(5)]);
+            for x in 0..IN {
+                let top = window.add(x * pixel + c);
+                half[x] = input_1d::<S>([
+                    S::load(top),
+                    S::load(top.add(row)),
+                    S::load(top.add(2 * row)),
+                    S::load(top.add(3 * row)),
+                    S::load(top.add(4 * row)),
+                    S::load(top.add(5 * row)),
+                ]);
             }
-            for (y, line) in transposed(half).into_iter().enumerate() {
-                for (x, value) in input_1d::<S>(line).into_iter().enumerate() {
-                    S::store(spectrum.add((y * IN + x) * pixel + c), value);
+            for y in 0..IN {
+                let out = input_1d::<S>([
+                    half[0][y], half[1][y], half[2][y], half[3][y], half[4][y], half[5][y],
+                ]);
+                for x in 0..IN {
+                    S::store(spectrum.add((y * IN + x) * pixel + c), out[x]);
                 }
             }
         }
@@ -263,15 +292,24 @@ unsafe fn output_tile<S: Simd>(
     unsafe {
         let bias = S::load(epilogue.bias.as_ptr().add(channel));
         let mut half = [[S::splat(0.0); OUT]; IN];
-        for (column, out) in half.iter_mut().enumerate() {
-            let at = |row: usize| S::load(sums.add((row * IN + column) * BLOCK));
-            *out = output_1d::<S>([at(0), at(1), at(2), at(3), at(4), at(5)]);
+        for column in 0..IN {
+            let top = sums.add(column * BLOCK);
+            half[column] = output_1d::<S>([
+                S::load(top),
+                S::load(top.add(IN * BLOCK)),
+                S::load(top.add(2 * IN * BLOCK)),
+                S::load(top.add(3 * IN * BLOCK)),
+                S::load(top.add(4 * IN * BLOCK)),
+                S::load(top.add(5 * IN * BLOCK)),
+            ]);
         }
-        for (r, line) in transposed(half).into_iter().enumerate().take(rows) {
-            let line = output_1d::<S>(line);
-            for (c, sum) in line.into_iter().enumerate().take(columns) {
+        for r in 0..rows {
+            let line = output_1d::<S>([
+                half[0][r], half[1][r], half[2][r], half[3][r], half[4][r], half[5][r],
+            ]);
+            for c in 0..columns {
                 let at = grid.at(y + r, x + c) + channel;
-                let mut value = epilogue.activation.apply::<S>(S::add(sum, bias));
+                let mut value = epilogue.activation.apply::<S>(S::add(line[c], bias));
                 if let Some(residual) = epilogue.residual {
                     value = S::add(value, S::load(memory.add(residual + at)));
                 }

@@ -97,10 +97,9 @@ pub enum Op {
         unshuffle: usize,
     },
     /// `activation(conv(x) + bias) + residual`: inputs `x`, the bias, and the residual if there
-    /// is one. Weights `[kernel][kernel][in][out]`.
+    /// is one. Weights in the order of [`arrange`](crate::kernels::arrange).
     Conv(Conv),
-    /// Transposed 2x2 convolution at stride 2, with the inputs of a convolution. Weights
-    /// `[2][2][in][out]`.
+    /// Transposed 2x2 convolution at stride 2, with the inputs of a convolution.
     Transposed {
         weights: Tensor,
         outputs: usize,

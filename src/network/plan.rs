@@ -186,8 +186,7 @@ impl Plan {
             }
             Op::Transposed { weights: tensor, .. } => {
                 let input = self.places[layer.inputs[0]].view();
-                let tap = weights(*tensor).rows(0..input.grid.channels, output.grid.channels);
-                transposed(input, output, 0).scratch_len(&tap)
+                transposed(input, output, 0).scratch_len(&weights(*tensor))
             }
             _ => 0,
         }

@@ -135,7 +135,6 @@ impl Plan {
             Op::Transposed { weights, activation, residual, .. } => {
                 self.spread(memory, 0, layer.inputs[1], channels);
                 let weights = self.store.weights(*weights);
-                let depth = from.grid.channels;
                 for tap in 0..4 {
                     let epilogue = Epilogue {
                         bias: &memory.channels[0],
@@ -143,7 +142,6 @@ impl Plan {
                         residual: residual.then(|| view(2).offset),
                     };
                     let job = transposed(from, to, tap);
-                    let weights = weights.rows(tap * depth..(tap + 1) * depth, channels);
                     let (arena, scratch) = (&mut memory.arena, &mut memory.scratch);
                     kernels::conv(self.isa, arena, &job, weights, scratch, epilogue);
                 }

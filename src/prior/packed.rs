@@ -7,11 +7,13 @@ use serde::{Deserialize, Serialize};
 
 use super::Manifest;
 use crate::error::{Error, Result};
-use crate::network::{Network, Op};
+use crate::kernels::blocks;
+use crate::network::{Conv, Network, Op};
 use crate::weights::{self, Bytes, Format, Store, StoreBuilder, TensorEntry};
 
-/// How the weights of a convolution are arranged: taps, then input channels, then outputs.
-const LAYOUT: &str = "taps-in-out";
+/// How the weights of a convolution are arranged: blocks of 16 output channels, in each input
+/// channels, then taps, then the outputs of the block.
+const LAYOUT: &str = "in-taps-out16";
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -74,18 +76,21 @@ impl Packed {
         let mut network = network.clone();
         let mut builder = StoreBuilder::default();
         for layer in &mut network.layers {
-            let (tensor, format) = match &mut layer.op {
-                Op::Constant { values, .. } => (values, Format::F32),
-                Op::Linear { weights, .. } if format == Format::F32 => (weights, Format::F32),
-                Op::Linear { weights, .. } => (weights, Format::F16),
-                Op::Conv(conv) => (&mut conv.weights, format),
-                Op::Transposed { weights, .. } => (weights, format),
-                _ => continue,
-            };
-            let outputs = store.tensors()[*tensor].outputs;
-            let source = store.weights(*tensor);
-            let mut room = vec![0.0; source.widened_len()];
-            *tensor = builder.push(source.widen(outputs, &mut room), outputs, format);
+            match &mut layer.op {
+                Op::Constant { values, len } => {
+                    *values = builder.push(&wide(store, *values, *len), *len, Format::F32);
+                }
+                Op::Linear { weights, outputs, .. } => {
+                    let format = if format == Format::F32 { format } else { Format::F16 };
+                    *weights = builder.push(&wide(store, *weights, *outputs), *outputs, format);
+                }
+                Op::Conv(Conv { weights, outputs, .. })
+                | Op::Transposed { weights, outputs, .. } => {
+                    let values = wide_blocks(store, *weights, *outputs);
+                    *weights = builder.push_blocks(&values, *outputs, format);
+                }
+                _ => {}
+            }
         }
         let store = builder
             .build()
@@ -101,4 +106,25 @@ impl Packed {
             .map_err(|e| Error::Usage(format!("packing {}: {e}", manifest.name)))?;
         Ok(weights::write(&text, store.section()))
     }
+}
+
+/// A matrix with `columns`, in single precision.
+fn wide(store: &Store, tensor: usize, columns: usize) -> Vec<f32> {
+    let weights = store.weights(tensor);
+    let mut room = vec![0.0; weights.widened_len()];
+    weights.widen(columns, &mut room).to_vec()
+}
+
+/// The weights of a convolution, in single precision and in the same order.
+fn wide_blocks(store: &Store, tensor: usize, outputs: usize) -> Vec<f32> {
+    let weights = store.weights(tensor);
+    let rows = weights.count() / outputs;
+    let mut room = vec![0.0; weights.widened_len()];
+    let mut values = Vec::with_capacity(weights.count());
+    for (first, width) in blocks(outputs) {
+        let columns = width.min(outputs - first);
+        let block = weights.block(rows, first, columns);
+        values.extend_from_slice(block.widen(columns, &mut room));
+    }
+    values
 }

@@ -1,12 +1,11 @@
 //! The tensors of a model in one run of bytes.
 
 use half::f16;
-use half::slice::HalfFloatSliceExt;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 
 use super::bytes::{Bytes, as_f16, as_f32, as_i8};
-use crate::kernels::Weights;
+use crate::kernels::{Weights, blocks};
 
 /// Tensors start at multiples of this: a cache line.
 const ALIGN: usize = 64;
@@ -22,7 +21,7 @@ pub enum Format {
     Int8,
 }
 
-/// Where a tensor lies and what it holds: `[rows][outputs]`.
+/// Where a tensor lies and what it holds: `rows * outputs` numbers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TensorEntry {
@@ -140,32 +139,58 @@ pub struct StoreBuilder {
 }
 
 impl StoreBuilder {
-    /// Adds a tensor `[rows][outputs]` in a format; returns its number.
-    pub fn push(&mut self, values: &[f32], outputs: usize, format: Format) -> usize {
-        self.align();
+    /// Adds the weights of a convolution, in the order of [`arrange`](crate::kernels::arrange);
+    /// returns the tensor's number.
+    pub fn push_blocks(&mut self, values: &[f32], outputs: usize, format: Format) -> usize {
         let rows = values.len() / outputs.max(1);
+        let block = |(first, width): (usize, usize)| (first, width.min(outputs - first));
+        let columns = |(first, columns)| (&values[first * rows..][..columns * rows], columns);
+        let matrices: Vec<_> = blocks(outputs).map(block).map(columns).collect();
+        self.push_matrices(&matrices, outputs, format)
+    }
+
+    /// Adds a matrix `[rows][outputs]`; returns the tensor's number.
+    pub fn push(&mut self, values: &[f32], outputs: usize, format: Format) -> usize {
+        self.push_matrices(&[(values, outputs)], outputs, format)
+    }
+
+    /// Adds matrices whose columns together are the outputs.
+    fn push_matrices(
+        &mut self,
+        matrices: &[(&[f32], usize)],
+        outputs: usize,
+        format: Format,
+    ) -> usize {
+        self.align();
+        let values = || matrices.iter().flat_map(|(values, _)| *values);
+        let rows = values().count() / outputs.max(1);
         self.tensors.push(TensorEntry { format, rows, outputs, offset: self.bytes.len() });
         match format {
-            Format::F32 => self.bytes.extend(values.iter().flat_map(|v| v.to_le_bytes())),
+            Format::F32 => self.bytes.extend(values().flat_map(|v| v.to_le_bytes())),
             Format::F16 => {
-                let mut halves = vec![f16::ZERO; values.len()];
-                halves.convert_from_f32_slice(values);
-                self.bytes.extend(halves.iter().flat_map(|v| v.to_le_bytes()));
+                self.bytes.extend(values().flat_map(|v| f16::from_f32(*v).to_le_bytes()));
             }
             Format::Int8 => {
-                let mut scales = vec![0.0f32; outputs];
-                for row in values.chunks_exact(outputs) {
-                    for (scale, v) in scales.iter_mut().zip(row) {
-                        *scale = scale.max(v.abs() / 127.0);
+                let mut scales = Vec::with_capacity(outputs);
+                for (values, columns) in matrices {
+                    let mut largest = vec![0.0f32; *columns];
+                    for row in values.chunks_exact(*columns) {
+                        largest.iter_mut().zip(row).for_each(|(l, v)| *l = l.max(v.abs()));
                     }
+                    scales.extend(largest.iter().map(|l| l / 127.0));
                 }
                 self.bytes.extend(scales.iter().flat_map(|v| v.to_le_bytes()));
                 self.align();
-                for row in values.chunks_exact(outputs) {
-                    self.bytes.extend(row.iter().zip(&scales).map(|(v, scale)| {
-                        let whole = if *scale > 0.0 { (v / scale).round() } else { 0.0 };
-                        whole as i8 as u8
-                    }));
+                let mut first = 0;
+                for (values, columns) in matrices {
+                    let scales = &scales[first..first + columns];
+                    first += columns;
+                    for row in values.chunks_exact(*columns) {
+                        self.bytes.extend(row.iter().zip(scales).map(|(v, scale)| {
+                            let whole = if *scale > 0.0 { (v / scale).round() } else { 0.0 };
+                            whole as i8 as u8
+                        }));
+                    }
                 }
             }
         }

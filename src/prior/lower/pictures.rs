@@ -12,7 +12,7 @@ use tract_core::ops::math;
 use tract_core::ops::nn::{DataFormat, LeakyRelu, NearestUpsample, Silu};
 
 use super::{Kind, Lowering, State, floats};
-use crate::kernels::Activation;
+use crate::kernels::{Activation, arrange};
 use crate::network::{Conv, Op, Value};
 use crate::weights::Format;
 
@@ -97,7 +97,8 @@ impl Lowering<'_> {
         let bias = self.bias(region, bias, outputs)?;
         let strides = [1, side * side, inputs * side * side];
         let weights = reorder(&values, [side * side, inputs, outputs], strides);
-        let weights = self.store.push(&weights, outputs, Format::F32);
+        let weights = arrange(&weights, side * side, inputs, outputs);
+        let weights = self.store.push_blocks(&weights, outputs, Format::F32);
         let activation = Activation::None;
         let conv =
             Conv { weights, kernel: side, stride, pad, outputs, activation, residual: false };
@@ -117,7 +118,8 @@ impl Lowering<'_> {
         let x = self.take_picture(region, x)?;
         let bias = self.bias(region, bias, outputs)?;
         let weights = reorder(&values, [4, inputs, outputs], [1, 4, inputs * 4]);
-        let weights = self.store.push(&weights, outputs, Format::F32);
+        let weights = arrange(&weights, 4, inputs, outputs);
+        let weights = self.store.push_blocks(&weights, outputs, Format::F32);
         let activation = Activation::None;
         Some((Op::Transposed { weights, outputs, activation, residual: false }, vec![x, bias]))
     }
@@ -160,8 +162,9 @@ impl Lowering<'_> {
         let x = self.take_picture(region, x)?;
         let bias = self.constant(region, &[0.0]);
         let weights = reorder(&values, [1, inputs, outputs], [0, strides[0], strides[1]]);
+        let weights = arrange(&weights, 1, inputs, outputs);
         let conv = Conv {
-            weights: self.store.push(&weights, outputs, Format::F32),
+            weights: self.store.push_blocks(&weights, outputs, Format::F32),
             kernel: 1,
             stride: 1,
             pad: [0, 0],
