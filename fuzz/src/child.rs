@@ -6,7 +6,7 @@ use std::panic;
 use std::sync::Mutex;
 
 use crate::random::Random;
-use crate::target::Target;
+use crate::target::{Target, warm};
 
 /// What one case may take, in bytes of address space and seconds of processor time.
 const SPACE: u64 = 2 << 30;
@@ -20,13 +20,14 @@ const SECONDS: i64 = 10;
 pub fn run(target: &Target, seed: u64, first: u64, count: u64) {
     limit_space();
     // The library hides the panics that it expects by a hook of its own, set at its first use.
-    (target.warm)();
+    warm();
     let seen = Mutex::new(HashSet::new());
     panic::set_hook(Box::new(move |panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         let is_new = seen.lock().map(|mut seen| seen.insert(place.clone())).unwrap_or(false);
         if is_new {
-            say(&format!("panic {}", panic.to_string().replace('\n', " ")));
+            let text: String = panic.to_string().replace('\n', " ").chars().take(300).collect();
+            say(&format!("panic {text}"));
         }
     }));
     let mut accepted = 0;

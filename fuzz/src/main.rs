@@ -6,8 +6,10 @@ mod mutate;
 #[allow(dead_code)] // the tests use the rest
 mod network;
 mod onnx;
+mod packed;
 mod parent;
 mod random;
+mod run;
 mod target;
 #[path = "../../src/prior/tests/tiny.rs"]
 #[allow(dead_code)]
@@ -18,7 +20,7 @@ use target::{TARGETS, Target};
 
 const USAGE: &str = "ddnm-fuzz TARGET [--minutes N] [--seed N]
 ddnm-fuzz TARGET --replay FILE
-targets: onnx";
+targets: onnx, ddnm";
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();

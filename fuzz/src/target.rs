@@ -2,31 +2,46 @@
 
 use std::sync::OnceLock;
 
-use crate::onnx::{self, Seeds};
-use crate::random::Random;
+use prost::Message;
 
-/// One loader. Another one (of the program's own model files) is one more entry in [`TARGETS`].
+use crate::network::network;
+use crate::random::Random;
+use crate::run::evaluate;
+use crate::{onnx, packed};
+
+/// One loader.
 pub struct Target {
     pub name: &'static str,
     /// Makes the input of a case.
     pub make: fn(&mut Random) -> Vec<u8>,
     /// Runs it; panics if the loader does what it must not. Returns whether it was accepted.
     pub run: fn(&[u8]) -> bool,
-    /// Uses the loader once, on a good input.
-    pub warm: fn(),
     /// The file in the input of a case, to look at with other tools.
     pub file: fn(&[u8]) -> &[u8],
 }
 
-pub const TARGETS: [Target; 1] = [Target {
-    name: "onnx",
-    make: |random| seeds().make(random),
-    run: onnx::run,
-    warm: || drop(ddnm::prior::bundled()),
-    file: onnx::model,
-}];
+pub const TARGETS: [Target; 2] = [
+    Target {
+        name: "onnx",
+        make: |random| {
+            static SEEDS: OnceLock<onnx::Seeds> = OnceLock::new();
+            SEEDS.get_or_init(onnx::Seeds::find).make(random)
+        },
+        run: onnx::run,
+        file: onnx::model,
+    },
+    Target {
+        name: "ddnm",
+        make: |random| {
+            static SEEDS: OnceLock<packed::Seeds> = OnceLock::new();
+            SEEDS.get_or_init(packed::Seeds::find).make(random)
+        },
+        run: packed::run,
+        file: |case| case,
+    },
+];
 
-fn seeds() -> &'static Seeds {
-    static SEEDS: OnceLock<Seeds> = OnceLock::new();
-    SEEDS.get_or_init(Seeds::find)
+/// Uses every loader once, on a good model.
+pub fn warm() {
+    drop(onnx::load(onnx::MANIFEST, &network().encode_to_vec()).and_then(evaluate));
 }

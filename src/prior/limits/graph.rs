@@ -6,7 +6,7 @@ use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
 
 use super::constants::Constants;
-use super::{Refusal, attributes, operators, tensor};
+use super::{Refusal, attributes, operators, rules, tensor};
 
 /// ONNX's versions of its operators that the rules here were written for.
 const OPERATOR_SETS: std::ops::RangeInclusive<i64> = 7..=25;
@@ -218,7 +218,7 @@ fn check_node<'a>(
         return Refusal::because(expected, quoted(name));
     }
     attributes::check(node)?;
-    operators::check(node, &names.stated)?;
+    rules::check(node, &names.stated)?;
     // Shapes are constants too: the window's size is known when the engine evaluates.
     let is_shape = matches!(node.op_type.as_str(), "Shape" | "Size");
     let is_constant = is_shape || inputs().all(|name| names.constants.contains(name));

@@ -4,7 +4,7 @@
 //! of a billion allocates. So each file passes these gates, first to last:
 //!
 //! - `wire`: its structure, before anything is decoded, since two bytes can become a kilobyte;
-//! - `graph`, with `tensor`, `operators` and `attributes`: what is written in it;
+//! - `graph`, with `tensor`, `operators`, `attributes` and `rules`: what is written in it;
 //! - `shapes`: for one window size, what its values occupy, before any is computed.
 //!
 //! The limits leave room for every published diffusion UNet that works on pixels; where a number
@@ -14,6 +14,7 @@ mod attributes;
 mod constants;
 mod graph;
 mod operators;
+mod rules;
 mod shapes;
 mod tensor;
 mod wire;

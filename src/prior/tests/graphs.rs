@@ -39,7 +39,18 @@ fn names_of_nodes_do_not_matter() {
 
 #[test]
 fn operators_that_networks_do_not_have() {
-    let others = ["", "If", "Loop", "Scan", "LSTM", "NonZero", "RandomNormal", "Evil\u{7}", "conv"];
+    let others = [
+        "",
+        "If",
+        "Loop",
+        "Scan",
+        "LSTM",
+        "NonZero",
+        "GatherND",
+        "RandomNormal",
+        "Evil\u{7}",
+        "conv",
+    ];
     for operator in others {
         refused("operator", |m| at(m, "gate").op_type = operator.into());
     }

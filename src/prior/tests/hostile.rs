@@ -44,6 +44,9 @@ fn refused_node(hint: &str, operator: &str, inputs: &[&str], constants: &[Tensor
 #[test]
 fn the_network_itself_is_accepted() {
     run(&network().encode_to_vec()).unwrap();
+    let bytes = plain_network().encode_to_vec();
+    run(&bytes).unwrap();
+    load(&manifest(&bytes, "v", "timestep", ""), &bytes).unwrap().network().unwrap();
 }
 
 #[test]
@@ -139,14 +142,19 @@ fn scales_and_sizes() {
 fn shapes_that_make_giants() {
     let one = || floats("one", &[1]);
     let shape = |dims: &[i64]| integers("shape", dims);
-    refused_node("dimensions", "Expand", &["one", "shape"], &[one(), shape(&[1 << 40])]);
+    refused_node("values", "Expand", &["one", "shape"], &[one(), shape(&[1 << 40])]);
     refused_node("elements", "Expand", &["one", "shape"], &[one(), shape(&[1 << 20, 1 << 20])]);
-    refused_node("0 to 8", "Expand", &["one", "shape"], &[one(), shape(&[1; 9])]);
-    refused_node("dimensions", "ConstantOfShape", &["shape"], &[shape(&[-4])]);
+    refused_node("at most 8", "Expand", &["one", "shape"], &[one(), shape(&[1; 9])]);
+    refused_node("values", "ConstantOfShape", &["shape"], &[shape(&[-4])]);
     refused_node("elements", "ConstantOfShape", &["shape"], &[shape(&[1 << 13; 4])]);
-    refused_node("dimensions", "Tile", &["one", "shape"], &[one(), shape(&[1 << 36])]);
+    refused_node("values", "Tile", &["one", "shape"], &[one(), shape(&[1 << 36])]);
     refused_node("paddings", "Pad", &["one", "shape"], &[one(), shape(&[0, 1 << 36])]);
-    refused_node("dimensions", "Reshape", &["one", "shape"], &[one(), shape(&[-2])]);
+    refused_node("values", "Reshape", &["one", "shape"], &[one(), shape(&[-2])]);
+    for operator in ["Squeeze", "Unsqueeze", "ReduceSum"] {
+        refused_node("values", operator, &["one", "shape"], &[one(), shape(&[9])]);
+        refused_node("at most 8", operator, &["one", "shape"], &[one(), shape(&[0; 9])]);
+    }
+    refused_node("values", "Split", &["one", "shape"], &[one(), shape(&[-1])]);
     let scalar = |name: &str, v: i64| TensorProto { dims: vec![], ..integers(name, &[v]) };
     for (limit, delta) in [(1 << 40, 1), (5, 0), (i64::MAX, -1)] {
         let constants = [scalar("a", 0), scalar("b", limit), scalar("c", delta)];

@@ -80,6 +80,27 @@ pub fn network() -> ModelProto {
     }
 }
 
+/// The same without normalization, pooling and attention: all of it becomes our own operators.
+pub fn plain_network() -> ModelProto {
+    let mut model = network();
+    let absent =
+        ["norm", "tokens", "turned", "scores", "attention", "mixed", "size", "spread", "up"];
+    graph(&mut model).node.retain(|n| !absent.contains(&n.name.as_str()));
+    at(&mut model, "gate").input = vec!["in".into()];
+    let inputs =
+        [("silu", ["in", "gate"]), ("both", ["silu", "learned"]), ("out", ["both", "out_w"])];
+    for (name, inputs) in inputs {
+        at(&mut model, name).input = inputs.map(String::from).into();
+    }
+    let down = at(&mut model, "down");
+    *down = node("Conv", &["silu", "down_w"], "down");
+    for (name, values) in [("strides", &[2, 2][..]), ("pads", &[1; 4])] {
+        set(&mut model, "down", ints(name, values));
+    }
+    give(&mut model, floats("down_w", &[4, 4, 3, 3]));
+    model
+}
+
 /// The graph.
 pub fn graph(model: &mut ModelProto) -> &mut GraphProto {
     model.graph.as_mut().unwrap()
