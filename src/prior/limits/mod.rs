@@ -5,7 +5,8 @@
 //!
 //! - `wire`: its structure, before anything is decoded, since two bytes can become a kilobyte;
 //! - `graph`, with `tensor`, `operators`, `attributes` and `rules`: what is written in it;
-//! - `shapes`: for one window size, what its values occupy, before any is computed.
+//! - `shapes`, with `ranks`: for one window size, what its values are and occupy, before any is
+//!   computed.
 //!
 //! The limits leave room for every published diffusion UNet that works on pixels; where a number
 //! follows from something, it says from what.
@@ -14,12 +15,14 @@ mod attributes;
 mod constants;
 mod graph;
 mod operators;
+mod ranks;
 mod rules;
 mod shapes;
 mod tensor;
 mod wire;
 
 pub use graph::check;
+pub use ranks::Ranks;
 pub use shapes::{fits, infer};
 pub use wire::scan;
 

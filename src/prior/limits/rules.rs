@@ -39,6 +39,7 @@ pub fn check(node: &NodeProto, stated: &Constants) -> Result<(), Refusal> {
             one(node, "blocksize", int(node, "blocksize").unwrap_or(0), BLOCK)
         }
         "LRN" => one(node, "size", int(node, "size").unwrap_or(0), KERNEL),
+        "Transpose" => permutation(node),
         "Resize" => resize(node, stated),
         "Range" => range(node, stated),
         "Reshape" => shape(node, stated, 1, -1.0, f64::from(i32::MAX)),
@@ -151,6 +152,17 @@ fn groups(node: &NodeProto, stated: &Constants) -> Result<(), Refusal> {
         }
         _ => Ok(()),
     }
+}
+
+fn permutation(node: &NodeProto) -> Result<(), Refusal> {
+    let Some(perm) = ints(node, "perm") else { return Ok(()) };
+    let mut sorted = perm.to_vec();
+    sorted.sort_unstable();
+    if !sorted.iter().copied().eq(0..perm.len() as i64) {
+        let expected = format!("perm as an order of all axes at {}", place(node));
+        return Refusal::because(expected, format!("{perm:?}"));
+    }
+    Ok(())
 }
 
 /// Scales or sizes; those that depend on the window's size are left to the check of shapes.

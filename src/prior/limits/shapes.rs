@@ -6,13 +6,13 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
 use tract_onnx::tract_hir::internal::{OutletId, SpecialOps};
 
-use super::{Refusal, Room};
+use super::{Ranks, Refusal, Room};
 
 /// Infers type and shape of every value of a network whose inputs are set.
 ///
 /// The engine computes what follows from constants while it infers shapes. So each node is
 /// asked for the shape of its outputs first, and only computed if they have room.
-pub fn infer(model: &mut InferenceModel, room: &Room) -> TractResult<()> {
+pub fn infer(model: &mut InferenceModel, ranks: &Ranks, room: &Room) -> TractResult<()> {
     let mut constants = 0u64;
     for id in model.eval_order()? {
         let node = model.node(id);
@@ -24,6 +24,14 @@ pub fn infer(model: &mut InferenceModel, room: &Room) -> TractResult<()> {
         let inputs: TVec<InferenceFact> = inputs.collect::<TractResult<_>>()?;
         let outputs: TVec<InferenceFact> = node.outputs.iter().map(|o| o.fact.clone()).collect();
         let is_constant = inputs.iter().all(|fact| fact.value.is_concrete());
+        let allowed = ranks.of(&node.name);
+        if let Some(rank) = inputs.first().and_then(|fact| fact.shape.rank().concretize())
+            && !allowed.contains(&(rank as usize))
+        {
+            let (fewest, most) = allowed.into_inner();
+            let expected = format!("{fewest} to {most} dimensions at {place}");
+            Refusal::because(expected, rank)?;
+        }
         let inputs: TVec<&InferenceFact> = inputs.iter().collect();
         let outputs: TVec<&InferenceFact> = outputs.iter().collect();
         let op = &mut model.node_mut(id).op;

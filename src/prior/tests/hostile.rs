@@ -101,6 +101,9 @@ fn other_attributes() {
     refused("NaN", |m| set(m, "embedded", real("alpha", f32::NAN)));
     refused("axes", |m| set(m, "attention", int("axis", 9)));
     refused("axes", |m| set(m, "turned", ints("perm", &[0, 2, 1 << 19])));
+    for perm in [&[0, 0, 1][..], &[0, 2, 3], &[-1, 0, 1]] {
+        refused("perm", |m| set(m, "turned", ints("perm", perm)));
+    }
     refused("1048576", |m| set(m, "attention", int("other", i64::MIN)));
     refused("two", |m| at(m, "in").attribute.push(int("group", 1)));
     refused("items", |m| set(m, "in", ints("other", &[1; 5000])));
@@ -114,6 +117,29 @@ fn other_attributes() {
         at(m, "silu").op_type = "DepthToSpace".into();
         at(m, "silu").input.pop();
         set(m, "silu", int("blocksize", 0));
+    });
+}
+
+/// The engine takes an axis beyond the dimensions for one near the largest number there is.
+#[test]
+fn axes_beyond_the_dimensions() {
+    let scalar = || TensorProto { dims: vec![], ..floats("scalar", &[1]) };
+    let scale = || floats("scale", &[1]);
+    let operators = ["LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"];
+    for operator in operators {
+        refused_node("dimensions", operator, &["scalar", "scale"], &[scalar(), scale()]);
+    }
+    for operator in ["Softmax", "ArgMax", "LpNormalization", "Split", "GlobalMaxPool"] {
+        refused_node("dimensions", operator, &["scalar"], &[scalar()]);
+    }
+    for (axis, node) in [(4, "attention"), (-4, "attention"), (-5, "both"), (4, "both")] {
+        refused("dimensions", |m| set(m, node, int("axis", axis)));
+    }
+    refused("dimensions", |m| set(m, "turned", ints("perm", &[1, 0])));
+    refused("dimensions", |m| *weights(m, "axes") = integers("axes", &[5]));
+    refused("dimensions", |m| {
+        weights(m, "scales").float_data.pop();
+        weights(m, "scales").dims = vec![3];
     });
 }
 
