@@ -10,7 +10,7 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceOp};
 
 use super::guard::guard;
-use super::limits::{self, Ranks};
+use super::limits::{self, Demands};
 use super::lower::{Lowered, assemble, lower};
 use super::normalize::instance_normalization;
 use super::room::Room;
@@ -29,7 +29,7 @@ pub struct OnnxModel {
     manifest: Manifest,
     path: PathBuf,
     parsed: Parsed,
-    ranks: Ranks,
+    demands: Demands,
     /// Bytes of the file.
     size: usize,
     /// Type of the conditioning input: `f32` or an integer, a scalar or `[n]`.
@@ -64,7 +64,7 @@ impl OnnxModel {
         if !manifest.sha256.eq_ignore_ascii_case(&found) {
             return Err(Error::model(path, format!("sha256 {}", manifest.sha256), found));
         }
-        let (parsed, ranks) = guard(path, "an ONNX model", || {
+        let (parsed, demands) = guard(path, "an ONNX model", || {
             limits::scan(bytes)?;
             let mut onnx =
                 tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
@@ -73,12 +73,12 @@ impl OnnxModel {
             limits::check(&proto)?;
             strip(&mut proto);
             widen(&mut proto);
-            Ok((onnx.model_for_proto_model(&proto)?, Ranks::new(&proto)))
+            Ok((onnx.model_for_proto_model(&proto)?, Demands::new(&proto)))
         })?;
         let conditioning = check_interface(&manifest, &parsed, path)?;
         let store = Mutex::default();
         let (path, size) = (path.into(), bytes.len());
-        Ok(OnnxModel { manifest, path, parsed, ranks, size, conditioning, ours: true, store })
+        Ok(OnnxModel { manifest, path, parsed, demands, size, conditioning, ours: true, store })
     }
 
     /// Whether timesteps must be whole numbers.
@@ -233,7 +233,7 @@ impl OnnxModel {
             };
             model.select_output_outlets(&[output])?;
             model.compact()?;
-            limits::infer(&mut model, &self.ranks, &room)?;
+            limits::infer(&mut model, &self.demands, &room)?;
             let model = model.into_typed()?;
             limits::fits(&model, &room)?;
             let model = model.into_decluttered()?;

@@ -5,7 +5,7 @@
 //!
 //! - `wire`: its structure, before anything is decoded, since two bytes can become a kilobyte;
 //! - `graph`, with `tensor`, `operators`, `attributes` and `rules`: what is written in it;
-//! - `shapes`, with `ranks`: for one window size, what its values are and occupy, before any is
+//! - `shapes`, with `inputs`: for one window size, what its values are and occupy, before any is
 //!   computed.
 //!
 //! The limits leave room for every published diffusion UNet that works on pixels; where a number
@@ -14,15 +14,15 @@
 mod attributes;
 mod constants;
 mod graph;
+mod inputs;
 mod operators;
-mod ranks;
 mod rules;
 mod shapes;
 mod tensor;
 mod wire;
 
 pub use graph::check;
-pub use ranks::Ranks;
+pub use inputs::Demands;
 pub use shapes::{fits, infer};
 pub use wire::scan;
 

@@ -40,7 +40,7 @@ const OPERATORS: [(usize, usize, &str); 13] = [
     ),
     (2, 3, "Conv ConvTranspose DequantizeLinear Einsum Gemm LayerNormalization QuantizeLinear"),
     (2, 4, "ConvInteger MatMulInteger"),
-    (3, 3, "GroupNormalization InstanceNormalization OneHot Range Where"),
+    (3, 3, "GroupNormalization InstanceNormalization Range Where"),
     (5, 5, "BatchNormalization"),
     (8, 9, "QLinearConv QLinearMatMul"),
 ];

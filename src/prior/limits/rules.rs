@@ -46,7 +46,6 @@ pub fn check(node: &NodeProto, stated: &Constants) -> Result<(), Refusal> {
         "Expand" => shape(node, stated, 1, -1.0, SHAPED),
         "ConstantOfShape" => shape(node, stated, 0, 0.0, SHAPED),
         "Tile" => shape(node, stated, 1, 0.0, SHAPED),
-        "OneHot" => shape(node, stated, 1, 1.0, *SIDE.end()),
         "Split" => list(node, stated, 1, MOST_PARTS, 0.0..=f64::from(i32::MAX)).map(drop),
         "Squeeze" | "Unsqueeze" => list(node, stated, 1, MOST_DIMENSIONS, AXES).map(drop),
         reduce if reduce.starts_with("Reduce") => {

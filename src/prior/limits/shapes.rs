@@ -6,13 +6,13 @@ use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceFact};
 use tract_onnx::tract_hir::internal::{OutletId, SpecialOps};
 
-use super::{Ranks, Refusal, Room};
+use super::{Demands, Refusal, Room};
 
 /// Infers type and shape of every value of a network whose inputs are set.
 ///
 /// The engine computes what follows from constants while it infers shapes. So each node is
 /// asked for the shape of its outputs first, and only computed if they have room.
-pub fn infer(model: &mut InferenceModel, ranks: &Ranks, room: &Room) -> TractResult<()> {
+pub fn infer(model: &mut InferenceModel, demands: &Demands, room: &Room) -> TractResult<()> {
     let mut constants = 0u64;
     for id in model.eval_order()? {
         let node = model.node(id);
@@ -24,13 +24,16 @@ pub fn infer(model: &mut InferenceModel, ranks: &Ranks, room: &Room) -> TractRes
         let inputs: TVec<InferenceFact> = inputs.collect::<TractResult<_>>()?;
         let outputs: TVec<InferenceFact> = node.outputs.iter().map(|o| o.fact.clone()).collect();
         let is_constant = inputs.iter().all(|fact| fact.value.is_concrete());
-        let allowed = ranks.of(&node.name);
+        let demand = demands.of(&node.name);
         if let Some(rank) = inputs.first().and_then(|fact| fact.shape.rank().concretize())
-            && !allowed.contains(&(rank as usize))
+            && !demand.ranks.contains(&(rank as usize))
         {
-            let (fewest, most) = allowed.into_inner();
+            let (fewest, most) = demand.ranks.into_inner();
             let expected = format!("{fewest} to {most} dimensions at {place}");
             Refusal::because(expected, rank)?;
+        }
+        if inputs.iter().any(is_empty) && !demand.takes_empty {
+            Refusal::because(format!("values as inputs of {place}"), "a tensor without any")?;
         }
         let inputs: TVec<&InferenceFact> = inputs.iter().collect();
         let outputs: TVec<&InferenceFact> = outputs.iter().collect();
@@ -121,6 +124,11 @@ fn volume<'a>(dims: impl IntoIterator<Item = Option<&'a TDim>>, place: &str) -> 
         product = product.saturating_mul(size);
     }
     Ok(product)
+}
+
+/// Whether a tensor holds no value.
+fn is_empty(fact: &InferenceFact) -> bool {
+    fact.shape.dims().any(|dim| dim.concretize().is_some_and(|size| size == 0.into()))
 }
 
 fn inferred_bytes(fact: &InferenceFact, place: &str) -> TractResult<u64> {

@@ -144,6 +144,17 @@ fn axes_beyond_the_dimensions() {
 }
 
 #[test]
+fn tensors_without_values() {
+    let empty = || floats("empty", &[0]);
+    for operator in ["Relu", "ReduceMax", "Transpose", "Not"] {
+        refused_node("without any", operator, &["empty"], &[empty()]);
+    }
+    for operator in ["Mul", "MatMul", "CumSum", "Gather", "Equal"] {
+        refused_node("without any", operator, &["picture", "empty"], &[empty()]);
+    }
+}
+
+#[test]
 fn scales_and_sizes() {
     for scale in [1e9, f32::NAN, -3.0, 0.0, f32::INFINITY, 1e-9, 17.0] {
         refused("scales", |m| weights(m, "scales").float_data[3] = scale);

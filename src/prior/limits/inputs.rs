@@ -1,7 +1,7 @@
-//! How many dimensions each node's first input may have.
+//! What each node can take, which depends on the window's size.
 //!
 //! The engine trusts axes: one beyond the dimensions becomes an index near `usize::MAX`, and a loop
-//! up to there. The file states the axes, but dimensions are known only for a window.
+//! up to there. And it takes the first value of tensors without looking whether there is one.
 
 use std::collections::HashMap;
 use std::ops::RangeInclusive;
@@ -12,35 +12,60 @@ use super::attributes::{int, ints};
 use super::constants::Constants;
 use super::tensor::MOST_DIMENSIONS;
 
-/// Allowed numbers of dimensions of first inputs, by the names of nodes.
-#[derive(Debug, Clone, Default)]
-pub struct Ranks(HashMap<String, RangeInclusive<usize>>);
+/// Operators that take lists, which can be empty: the shape of a scalar has no dimensions.
+const LIST_OPERATORS: [&str; 9] = [
+    "Cast",
+    "Concat",
+    "ConstantOfShape",
+    "Expand",
+    "Identity",
+    "Reshape",
+    "Resize",
+    "Shape",
+    "Size",
+];
 
-impl Ranks {
+/// What a node can take.
+#[derive(Debug, Clone)]
+pub struct Demand {
+    /// Numbers of dimensions of its first input.
+    pub ranks: RangeInclusive<usize>,
+    /// Whether its inputs may be lists without values.
+    pub takes_empty: bool,
+}
+
+/// What the nodes of a model can take, by their names.
+#[derive(Debug, Clone, Default)]
+pub struct Demands(HashMap<String, Demand>);
+
+impl Demands {
     /// Those of a model that passed [`check`](super::check). Nodes have the names that the engine
     /// gives them.
-    pub fn new(model: &ModelProto) -> Ranks {
-        let mut ranks = Ranks::default();
-        let Some(GraphProto { node, initializer, .. }) = &model.graph else { return ranks };
+    pub fn new(model: &ModelProto) -> Demands {
+        let mut demands = Demands::default();
+        let Some(GraphProto { node, initializer, .. }) = &model.graph else { return demands };
         let mut stated = Constants::default();
         initializer.iter().for_each(|tensor| stated.initializer(tensor));
         for node in node {
             let name = [&node.name].into_iter().chain(&node.output).find(|name| !name.is_empty());
             if let Some(name) = name {
-                ranks.0.insert(name.clone(), allowed(node, &stated));
+                let takes_empty = LIST_OPERATORS.contains(&node.op_type.as_str());
+                let demand = Demand { ranks: ranks(node, &stated), takes_empty };
+                demands.0.insert(name.clone(), demand);
             }
             stated.node(node);
         }
-        ranks
+        demands
     }
 
-    /// Those of one node.
-    pub fn of(&self, node: &str) -> RangeInclusive<usize> {
-        self.0.get(node).cloned().unwrap_or(0..=MOST_DIMENSIONS)
+    /// What one node can take.
+    pub fn of(&self, node: &str) -> Demand {
+        let unknown = Demand { ranks: 0..=MOST_DIMENSIONS, takes_empty: false };
+        self.0.get(node).cloned().unwrap_or(unknown)
     }
 }
 
-fn allowed(node: &NodeProto, stated: &Constants) -> RangeInclusive<usize> {
+fn ranks(node: &NodeProto, stated: &Constants) -> RangeInclusive<usize> {
     let exactly = |rank: usize| rank..=rank;
     let at_least = |rank: usize| rank..=MOST_DIMENSIONS;
     let listed = |input| stated.input(node, input).map(|v| v.iter().map(|v| *v as i64).collect());
