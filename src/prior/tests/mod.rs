@@ -2,6 +2,7 @@ mod graphs;
 mod hostile;
 mod network;
 mod ours;
+mod packed;
 mod tiny;
 
 use std::path::Path;
