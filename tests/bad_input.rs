@@ -137,6 +137,63 @@ fn models() {
     assert_eq!(run(&["--model", &folder.arg("copy.onnx")]), run(&["--model", "patch-s"]));
 }
 
+/// What a hostile file makes the engine do is said like any other mistake.
+#[cfg(feature = "onnx")]
+#[test]
+fn hostile_models() {
+    use prost::Message;
+    use tract_onnx::pb::{ModelProto, NodeProto, TensorProto};
+
+    let folder = Folder::new();
+    let good = folder.arg("good.png");
+    io::write(good.as_ref(), &part("chelsea.png", 0, 0, 16, 16), 8).unwrap();
+    let models = concat!(env!("CARGO_MANIFEST_DIR"), "/models/");
+    let manifest = std::fs::read_to_string(format!("{models}patch-s.toml")).unwrap();
+    let onnx = std::fs::read(format!("{models}patch-s.onnx")).unwrap();
+    let sum = ddnm::certificate::sha256(&onnx);
+    let refused = |hint: &str, change: &dyn Fn(&mut ModelProto)| {
+        let mut model = ModelProto::decode(&onnx[..]).unwrap();
+        change(&mut model);
+        let bytes = model.encode_to_vec();
+        let toml = folder.arg("model.toml");
+        let manifest = manifest.replace("patch-s.onnx", "model.onnx");
+        std::fs::write(&toml, manifest.replace(&sum, &ddnm::certificate::sha256(&bytes))).unwrap();
+        std::fs::write(folder.path("model.onnx"), &bytes).unwrap();
+        fails(&["inspect", &toml], 4, hint);
+        let out = folder.arg("x.png");
+        fails(&["restore", &good, "-o", &out, "-d", "none", "--model", &toml], 4, hint);
+        assert!(!folder.path("x.png").exists());
+    };
+    refused("strides", &|model| {
+        let nodes = &mut model.graph.as_mut().unwrap().node;
+        let conv = nodes.iter_mut().find(|n| n.op_type == "Conv").unwrap();
+        conv.attribute.iter_mut().find(|a| a.name == "strides").unwrap().ints = vec![0, 0];
+    });
+    // An index beyond the end, at which the engine panics.
+    refused("cannot take: index", &|model| {
+        let graph = model.graph.as_mut().unwrap();
+        let tensor = |name: &str, value| TensorProto {
+            name: name.into(),
+            dims: vec![1],
+            data_type: 7,
+            int64_data: vec![value],
+            ..Default::default()
+        };
+        graph.initializer.extend([tensor("list", 0), tensor("far", 1000)]);
+        let node = |op: &str, inputs: [&str; 2], output: &str| NodeProto {
+            op_type: op.into(),
+            input: inputs.map(String::from).into(),
+            output: vec![output.into()],
+            ..Default::default()
+        };
+        let last = graph.node.last_mut().unwrap();
+        let result = std::mem::replace(&mut last.output[0], "before".into());
+        graph.node.push(node("Gather", ["list", "far"], "beyond"));
+        graph.node.push(node("CastLike", ["beyond", "before"], "number"));
+        graph.node.push(node("Add", ["before", "number"], &result));
+    });
+}
+
 /// A measurement that no picture can have: brighter than white through a gray mask.
 #[test]
 fn impossible_measurements_are_numerical_failures() {

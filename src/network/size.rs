@@ -19,6 +19,8 @@ pub enum Size {
 /// Largest side of a picture, channels of one, or length of a vector: far beyond any network for
 /// small boards, and small enough that no product of sizes overflows.
 const MOST: usize = 1 << 16;
+/// Layers of a network, and its inputs and outputs: work on a network grows with their square.
+const MOST_LAYERS: usize = 8192;
 /// Most values of one picture.
 const MOST_VALUES: usize = 1 << 31;
 
@@ -31,6 +33,11 @@ pub fn sizes(
 ) -> Result<Vec<Size>, String> {
     if sizes.len() != network.inputs.len() {
         return Err(format!("{} inputs, found {}", network.inputs.len(), sizes.len()));
+    }
+    for count in [network.inputs.len(), network.layers.len(), network.outputs.len()] {
+        if count > MOST_LAYERS {
+            return Err(format!("at most {MOST_LAYERS} inputs, layers and outputs, found {count}"));
+        }
     }
     let mut known = Vec::new();
     for (input, &(height, width)) in network.inputs.iter().zip(sizes) {

@@ -6,6 +6,9 @@ use std::path::Path;
 use crate::error::{Error, Result};
 use crate::schedule::Diffusion;
 
+/// Most channels of an output: twice the picture's with a learned variance, and then some.
+const MOST_OUTPUTS: usize = 64;
+
 /// The description of a model. Field names are those of the TOML file.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
@@ -110,9 +113,9 @@ impl Manifest {
         if !matches!(self.channels, 1 | 3) {
             return refuse("channels = 1 or 3", self.channels.to_string());
         }
-        if self.output_channels.is_some_and(|n| n < self.channels) {
+        if self.output_channels.is_some_and(|n| !(self.channels..=MOST_OUTPUTS).contains(&n)) {
             return refuse(
-                "output_channels of at least channels",
+                &format!("output_channels from channels to {MOST_OUTPUTS}"),
                 format!("{:?}", self.output_channels),
             );
         }

@@ -4,7 +4,11 @@ mod bundled;
 mod convert;
 mod gaussian;
 #[cfg(feature = "onnx")]
+mod guard;
+#[cfg(feature = "onnx")]
 mod island;
+#[cfg(feature = "onnx")]
+mod limits;
 #[cfg(feature = "onnx")]
 mod lower;
 mod manifest;
@@ -14,6 +18,10 @@ mod normalize;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod packed;
+mod refusal;
+mod room;
+#[cfg(feature = "onnx")]
+mod strip;
 #[cfg(all(test, feature = "onnx"))]
 mod tests;
 #[cfg(feature = "onnx")]

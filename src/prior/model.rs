@@ -8,6 +8,7 @@ use super::convert::Window;
 #[cfg(feature = "onnx")]
 use super::onnx::{Graph, GraphState, OnnxModel};
 use super::packed::Packed;
+use super::room::Room;
 use super::{Evaluator, Identity, Manifest, Prior};
 use crate::error::{Error, Result};
 use crate::kernels::Isa;
@@ -150,6 +151,8 @@ impl Model {
             let plan = Plan::new(network, store, self.isa, &sizes)
                 .map_err(|e| Error::model(&self.path, e, "something else"))?;
             self.check(&plan, height, width)?;
+            let room = Room::new(height, width, plan.store().section().len());
+            room.admit(&plan).map_err(|refusal| refusal.of(&self.path))?;
             Ok(Compiled::Whole(Arc::new(plan)))
         };
         let plan = match &self.source {

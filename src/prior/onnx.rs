@@ -1,7 +1,6 @@
 //! ONNX models: tract parses and simplifies them, our operators take the place of what we know of
 //! them, and tract runs what is left.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
@@ -10,8 +9,12 @@ use tract_core::knobs::KnobScope;
 use tract_onnx::prelude::*;
 use tract_onnx::tract_hir::infer::{Factoid, InferenceOp};
 
+use super::guard::guard;
+use super::limits::{self, Demands};
 use super::lower::{Lowered, assemble, lower};
 use super::normalize::instance_normalization;
+use super::room::Room;
+use super::strip::strip;
 use super::widen::widen;
 use super::{Conditioning, Layer, Manifest};
 use crate::error::{Error, Result};
@@ -26,6 +29,9 @@ pub struct OnnxModel {
     manifest: Manifest,
     path: PathBuf,
     parsed: Parsed,
+    demands: Demands,
+    /// Bytes of the file.
+    size: usize,
     /// Type of the conditioning input: `f32` or an integer, a scalar or `[n]`.
     conditioning: (DatumType, usize),
     /// Whether our operators take the place of what we know of it.
@@ -58,18 +64,21 @@ impl OnnxModel {
         if !manifest.sha256.eq_ignore_ascii_case(&found) {
             return Err(Error::model(path, format!("sha256 {}", manifest.sha256), found));
         }
-        let parsed = guard(path, "an ONNX model", || {
+        let (parsed, demands) = guard(path, "an ONNX model", || {
+            limits::scan(bytes)?;
             let mut onnx =
                 tract_onnx::onnx().with_ignore_output_shapes(true).with_ignore_value_info(true);
             onnx.op_register.insert("InstanceNormalization", instance_normalization);
             let mut proto = onnx.proto_model_for_read(&mut std::io::Cursor::new(bytes))?;
+            limits::check(&proto)?;
+            strip(&mut proto);
             widen(&mut proto);
-            onnx.model_for_proto_model(&proto)
+            Ok((onnx.model_for_proto_model(&proto)?, Demands::new(&proto)))
         })?;
         let conditioning = check_interface(&manifest, &parsed, path)?;
         let store = Mutex::default();
-        let path = path.into();
-        Ok(OnnxModel { manifest, path, parsed, conditioning, ours: true, store })
+        let (path, size) = (path.into(), bytes.len());
+        Ok(OnnxModel { manifest, path, parsed, demands, size, conditioning, ours: true, store })
     }
 
     /// Whether timesteps must be whole numbers.
@@ -119,6 +128,7 @@ impl OnnxModel {
             Ok(model) if self.ours => (f32::datum_type(), model),
             _ => (self.conditioning.0, self.typed(height, width, false)?),
         };
+        let room = self.room(height, width);
         let model = if self.ours {
             let mut lowered = self.lower(&model)?;
             let store = self.shared(&mut lowered);
@@ -126,7 +136,7 @@ impl OnnxModel {
                 return Ok(Parts::Whole(Arc::new(network.clone()), store));
             }
             guard(&self.path, "a network that can be divided", || {
-                assemble(&model, &lowered, &store, isa)
+                assemble(&model, &lowered, &store, isa, &room)
             })?
         } else {
             model
@@ -134,7 +144,9 @@ impl OnnxModel {
         let plan = guard(&self.path, "a network that can be compiled", || {
             // tract's direct convolution for wide pictures is slower than its matrix product.
             let scope = KnobScope::new([("TRACT_DISABLE_DIRECT_SPATIAL", "true")])?;
-            scope.enter(|| model.into_optimized()?.into_runnable())
+            let model = scope.enter(|| model.into_optimized())?;
+            limits::fits(&model, &room)?;
+            model.into_runnable()
         })?;
         let told = (datum, self.told_shape(height, width));
         Ok(Parts::Graph(Graph { plan, told, channels: self.manifest.channels }))
@@ -150,6 +162,11 @@ impl OnnxModel {
         }
     }
 
+    /// What the model may occupy for a window.
+    pub fn room(&self, height: usize, width: usize) -> Room {
+        Room::new(height, width, self.size)
+    }
+
     fn told_shape(&self, height: usize, width: usize) -> Vec<usize> {
         match self.manifest.conditioning {
             Conditioning::NoiseMap => vec![1, 1, height, width],
@@ -159,6 +176,7 @@ impl OnnxModel {
 
     /// The operators of the network for a window, and the bytes of its weights.
     pub fn layers(&self, height: usize, width: usize, isa: Isa) -> Result<(Vec<Layer>, u64)> {
+        let room = self.room(height, width);
         let mut model = self.typed(height, width, false)?;
         let mut bytes = 0;
         if self.ours {
@@ -166,7 +184,7 @@ impl OnnxModel {
             let store = self.shared(&mut lowered);
             bytes = store.section().len() as u64;
             model = guard(&self.path, "a network that can be divided", || {
-                assemble(&model, &lowered, &store, isa)
+                assemble(&model, &lowered, &store, isa, &room)
             })?;
         }
         let mut layers = Vec::new();
@@ -199,6 +217,7 @@ impl OnnxModel {
     fn typed(&self, height: usize, width: usize, real: bool) -> Result<TypedModel> {
         let channels = self.manifest.channels;
         let (input, conditioning) = (&self.manifest.input, &self.manifest.conditioning_input);
+        let room = self.room(height, width);
         let model = guard(&self.path, "a network for this window size", || {
             let mut model = self.parsed.clone();
             let names = [input, conditioning].map(|n| model.node_by_name(n).map(|n| n.id));
@@ -213,7 +232,13 @@ impl OnnxModel {
                 None => model.node_by_name(&self.manifest.output)?.id.into(),
             };
             model.select_output_outlets(&[output])?;
-            model.into_typed()?.into_decluttered()
+            model.compact()?;
+            limits::infer(&mut model, &self.demands, &room)?;
+            let model = model.into_typed()?;
+            limits::fits(&model, &room)?;
+            let model = model.into_decluttered()?;
+            limits::fits(&model, &room)?;
+            Ok(model)
         })?;
         self.check_typed(&model, height, width)?;
         Ok(model)
@@ -285,20 +310,6 @@ fn check_interface(manifest: &Manifest, model: &Parsed, path: &Path) -> Result<(
         return Err(Error::model(path, expected, format!("outputs {labels:?}")));
     }
     Ok(conditioning)
-}
-
-/// Runs a part of tract that hostile files can make panic, and turns that into an error.
-fn guard<T>(path: &Path, expected: &str, f: impl FnOnce() -> TractResult<T>) -> Result<T> {
-    match catch_unwind(AssertUnwindSafe(f)) {
-        Ok(Ok(value)) => Ok(value),
-        // One line: the outermost and the innermost of tract's reasons.
-        Ok(Err(e)) => {
-            let (outer, root) = (e.to_string(), e.root_cause().to_string());
-            let found = if outer == root { outer } else { format!("{outer}: {root}") };
-            Err(Error::model(path, expected, found.replace('\n', " ")))
-        }
-        Err(_) => Err(Error::model(path, expected, "something that the engine cannot take")),
-    }
 }
 
 impl Graph {

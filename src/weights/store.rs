@@ -65,18 +65,25 @@ pub struct Store {
 
 impl Store {
     /// Tensors in a section of `bytes`. Refuses, with the reason, a tensor that does not lie in
-    /// the section or is not aligned there, and numbers that are not finite.
+    /// the section or is not aligned there, tensors that together hold more than the section (so
+    /// that a short list cannot ask for the same bytes again and again), and numbers that are not
+    /// finite.
     pub fn new(
         bytes: Bytes,
         section: Range<usize>,
         tensors: Vec<TensorEntry>,
     ) -> Result<Store, String> {
         let store = Store { bytes, section, tensors };
+        let mut held = 0;
         for index in 0..store.tensors.len() {
             let entry = &store.tensors[index];
             let weights = store
                 .find(entry)
                 .ok_or_else(|| format!("tensor {index} in the section, found {entry:?}"))?;
+            held += entry.ranges().map_or(0, |(scales, numbers)| scales.len() + numbers.len());
+            if held > store.section.len() {
+                return Err(format!("tensors apart from each other, found {entry:?}"));
+            }
             let finite = match weights {
                 Weights::F32(w) => w.iter().all(|w| w.is_finite()),
                 Weights::F16(w) => w.iter().all(|w| w.is_finite()),

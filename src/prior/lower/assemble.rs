@@ -6,16 +6,19 @@ use std::sync::Arc;
 use tract_core::internal::*;
 
 use super::super::island::Island;
+use super::super::room::Room;
 use super::{Lowered, State};
 use crate::kernels::Isa;
 use crate::network::Plan;
 
-/// A model with the inputs and outputs of `model`, in which every region is one node.
+/// A model with the inputs and outputs of `model`, in which every region is one node. Refuses
+/// regions that need more than `room`.
 pub fn assemble(
     model: &TypedModel,
     lowered: &Lowered,
     store: &Arc<crate::weights::Store>,
     isa: Isa,
+    room: &Room,
 ) -> TractResult<TypedModel> {
     let mut target = TypedModel { symbols: model.symbols.clone(), ..TypedModel::default() };
     let mut wires: HashMap<OutletId, OutletId> = HashMap::new();
@@ -60,6 +63,7 @@ pub fn assemble(
         let network = Arc::new(region.network.clone());
         let plan = Plan::new(network, store.clone(), isa, &sizes)
             .map_err(|e| format_err!("expected {e}"))?;
+        room.admit(&plan)?;
         let island = Island::new(Arc::new(plan), shapes(&region.outputs)?);
         let made = target.wire_node(format!("region.{level}"), island, &inputs)?;
         for (outlet, wire) in region.outputs.iter().zip(made) {

@@ -1,4 +1,8 @@
+mod graphs;
+mod hostile;
+mod network;
 mod ours;
+mod packed;
 mod tiny;
 
 use std::path::Path;
@@ -141,6 +145,7 @@ fn a_manifest_that_disagrees_with_its_model_is_refused() {
         (swap("conditioning_input = 'told'", "conditioning_input = 't'"), "`t`"),
         (swap("channels = 3", "channels = 1"), "channels"),
         (swap("channels = 3", "channels = 3\noutput_channels = 6"), "6"),
+        (swap("channels = 3", "channels = 3\noutput_channels = 4611686018427387904"), "64"),
         (swap("channels = 3", "channels = 2"), "1 or 3"),
         (swap("multiple = 4", "multiple = 0"), "multiple"),
         (swap("steps = 1000", "steps = 1"), "schedule"),

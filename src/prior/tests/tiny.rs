@@ -84,7 +84,7 @@ impl Tiny {
     }
 }
 
-fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
+pub fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
     NodeProto {
         input: inputs.iter().map(|s| s.to_string()).collect(),
         output: vec![output.into()],
@@ -94,7 +94,7 @@ fn node(operator: &str, inputs: &[&str], output: &str) -> NodeProto {
     }
 }
 
-fn constant(name: &str, value: f32) -> TensorProto {
+pub fn constant(name: &str, value: f32) -> TensorProto {
     TensorProto {
         name: name.into(),
         dims: vec![1],
@@ -114,7 +114,7 @@ fn half_constant(name: &str, value: f32) -> TensorProto {
     }
 }
 
-fn value(name: &str, element: i32, shape: &[i64]) -> ValueInfoProto {
+pub fn value(name: &str, element: i32, shape: &[i64]) -> ValueInfoProto {
     use tensor_shape_proto::{Dimension, dimension::Value};
     let dimension = |(i, &n): (usize, &i64)| {
         let value = if n < 0 { Value::DimParam(format!("{name}_{i}")) } else { Value::DimValue(n) };

@@ -1,0 +1,71 @@
+//! Packed files that ask for more than a window can need.
+
+use std::path::Path;
+
+use prost::Message;
+use serde_json::{Value, json};
+
+use super::network::plain_network;
+use super::{load, manifest};
+use crate::error::Error;
+use crate::prior::{Model, Prior};
+use crate::weights::{self, Bytes, Format};
+
+/// The packed file of a small network with its description changed; evaluates a window of 8x8.
+fn run(change: impl FnOnce(&mut Value)) -> crate::Result<()> {
+    let onnx = plain_network().encode_to_vec();
+    let model = load(&manifest(&onnx, "v", "timestep", ""), &onnx).unwrap();
+    let file = model.pack(Format::F32).unwrap();
+    let parts = weights::read(&file, true).unwrap();
+    let mut description = serde_json::from_slice(&file[parts.description]).unwrap();
+    change(&mut description);
+    let file = weights::write(description.to_string().as_bytes(), &file[parts.weights]);
+    let model = Model::packed(Bytes::copy(&file), Path::new("model.ddnm"), true)?;
+    let level = model.diffusion().at_sigma(0.3);
+    model.evaluator(8, 8)?.x0(&[0.1; 3 * 64], level, &mut [0.0; 3 * 64])
+}
+
+fn refused(hint: &str, change: impl FnOnce(&mut Value)) {
+    match run(change) {
+        Err(e @ Error::Model { .. }) => assert!(e.to_string().contains(hint), "{hint}: {e}"),
+        other => panic!("{hint}: {other:?}"),
+    }
+}
+
+/// Adds layers that each take the result of the one before, the first that of layer `start`.
+fn chain(description: &mut Value, start: usize, layers: impl Iterator<Item = Value>) {
+    let network = &mut description["network"];
+    let inputs = network["inputs"].as_array().unwrap().len();
+    let list = network["layers"].as_array_mut().unwrap();
+    let mut last = inputs + start;
+    for op in layers {
+        list.push(json!({ "op": op, "inputs": [last] }));
+        last = inputs + list.len() - 1;
+    }
+}
+
+#[test]
+fn hostile_descriptions() {
+    run(|_| ()).unwrap();
+    refused("64", |d| d["manifest"]["output_channels"] = json!(1u64 << 62));
+    refused("apart", |d| {
+        let tensors = d["tensors"].as_array_mut().unwrap();
+        *tensors = tensors.repeat(1000);
+    });
+    // The first layer that makes a picture, up and up.
+    let first = |d: &Value| {
+        let layers = d["network"]["layers"].as_array().unwrap();
+        layers.iter().position(|l| l["op"]["conv"].is_object()).unwrap()
+    };
+    refused("bytes of memory", |d| {
+        let up = json!({ "upsample": { "factor": 16 } });
+        chain(d, first(d), std::iter::repeat_n(up, 2));
+    });
+    refused("possible size", |d| {
+        let up = json!({ "upsample": { "factor": 16 } });
+        chain(d, first(d), std::iter::repeat_n(up, 20));
+    });
+    refused("8192", |d| {
+        chain(d, first(d), std::iter::repeat_n(json!({ "pointwise": "none" }), 9000))
+    });
+}
