@@ -4,6 +4,8 @@ mod bytes;
 mod file;
 mod map;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use bytes::Bytes;
 pub use file::{Contents, FORMAT_VERSION, MAGIC, read, write};

@@ -1,0 +1,79 @@
+//! Packed files that are whole, and all the ways in which they are not.
+
+use super::*;
+
+fn file() -> Vec<u8> {
+    write(br#"{"some":"description"}"#, &[1, 2, 3, 4, 5])
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let file = file();
+    let contents = read(&file, true).unwrap();
+    assert_eq!(&file[contents.description], br#"{"some":"description"}"#);
+    assert_eq!(&file[contents.weights.clone()], [1, 2, 3, 4, 5]);
+    assert!(contents.weights.start.is_multiple_of(1 << 16));
+}
+
+#[test]
+fn every_truncation_and_every_addition_is_refused() {
+    let file = file();
+    for len in (0..200).chain([1000, 65535, 65536, file.len() - 1]) {
+        assert!(read(&file[..len], true).is_err(), "{len} bytes");
+    }
+    let (expected, found) = read(&file[..file.len() - 1], true).unwrap_err();
+    assert!(expected.contains("65541") && found.contains("65540"), "{expected}, {found}");
+    assert!(read(&[&file[..], &[0]].concat(), true).is_err());
+}
+
+#[test]
+fn every_altered_byte_is_found() {
+    let whole = file();
+    for at in (0..200).chain([30_000, 65_535]).chain(65_536..whole.len()) {
+        for bit in [1, 128] {
+            let mut file = whole.clone();
+            file[at] ^= bit;
+            assert!(read(&file, true).is_err(), "byte {at}");
+        }
+    }
+}
+
+#[test]
+fn another_version_is_named() {
+    let mut file = file();
+    file[8] = 9;
+    let (expected, found) = read(&file, true).unwrap_err();
+    assert!(expected.contains("version 1") && found == "9", "{expected}, {found}");
+}
+
+#[test]
+fn tensors_outside_of_their_section_are_refused() {
+    let entry = |rows, outputs, offset| TensorEntry { format: Format::F32, rows, outputs, offset };
+    let store = |entry| Store::new(Bytes::copy(&[0; 64]), 0..64, vec![entry]);
+    assert!(store(entry(4, 4, 0)).is_ok());
+    for bad in [
+        entry(4, 4, 4),
+        entry(4, 5, 0),
+        entry(2, 2, 2),
+        entry(usize::MAX, 2, 0),
+        entry(1, 1, usize::MAX),
+    ] {
+        assert!(store(bad.clone()).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn numbers_survive_in_every_format() {
+    let values: Vec<f32> = (0..40).map(|i| (i as f32 * 0.37).sin()).collect();
+    for (format, bound) in [(Format::F32, 0.0), (Format::F16, 5e-4), (Format::Int8, 4e-3)] {
+        let mut builder = StoreBuilder::default();
+        builder.push(&values, 20, format);
+        let store = builder.build().unwrap();
+        let weights = store.weights(0);
+        let mut room = vec![0.0; weights.widened_len()];
+        let found = weights.widen(20, &mut room);
+        let errors = found.iter().zip(&values).map(|(a, b)| (a - b).abs());
+        let worst = errors.fold(0.0, f32::max);
+        assert!(found.len() == 40 && worst <= bound, "{format:?}: {worst}");
+    }
+}
