@@ -50,7 +50,7 @@ fn hostile_descriptions() {
     refused("64", |d| d["manifest"]["output_channels"] = json!(1u64 << 62));
     refused("apart", |d| {
         let tensors = d["tensors"].as_array_mut().unwrap();
-        *tensors = tensors.repeat(1000);
+        *tensors = std::iter::repeat_n(tensors.clone(), 1000).flatten().collect();
     });
     // The first layer that makes a picture, up and up.
     let first = |d: &Value| {
