@@ -138,8 +138,9 @@ fn time(workers: &mut [Worker], repeats: usize) -> ddnm::Result<Vec<f64>> {
         std::thread::scope(|scope| {
             let started: Vec<_> = workers.iter_mut().map(|w| scope.spawn(|| work(w))).collect();
             for _ in 0..=repeats {
-                barrier.wait();
+                // Before the barrier: with all cores at work, this thread may wake late after it.
                 let start = Instant::now();
+                barrier.wait();
                 barrier.wait();
                 found.push(per_tile(start, tiles));
             }

@@ -155,6 +155,17 @@ def measure(children, sides, kinds, rounds, budget):
     return cells
 
 
+def implausible(cells):
+    """Cells where more instances gain more than their number: a fault of the measurement."""
+    alone = {(c["engine"], c["side"]): c["best"] for c in cells if (c["threads"], c["instances"]) == (1, 1)}
+    for cell in cells:
+        one = alone.get((cell["engine"], cell["side"]))
+        # Single tiles that were disturbed in every round may account for a few percent.
+        if one and one / cell["best"] > 1.05 * cell["instances"] * cell["threads"]:
+            yield f"{cell['engine']} at {cell['side']}: {one:.2f} ms alone, {cell['best']:.2f} ms per tile " \
+                  f"with {cell['instances']} x {cell['threads']} threads"
+
+
 def table(cells, names, sides, kind, ours):
     """One Markdown table: engines down, windows across."""
     here = {(c["engine"], c["side"]): c["best"] for c in cells if (c["threads"], c["instances"]) == kind}
@@ -252,6 +263,8 @@ def main():
         print(f"- `{name}`: {about[name]}; within {difference[name]:.1e} of ONNX Runtime")
     for kind in kinds:
         print(f"\n{CELLS[kind]}:\n\n{table(cells, list(timed), args.sides, kind, ours)}")
+    for fault in implausible(cells):
+        print(f"\nNot to be believed, measure again: {fault}")
     if args.json:
         engines = {n: {"about": about[n], "difference": difference[n]} for n in timed}
         args.json.write_text(json.dumps({"machine": here, "engines": engines, "cells": cells}, indent=1))

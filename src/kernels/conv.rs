@@ -89,6 +89,7 @@ pub fn conv(
     assert!(end(&job.input).max(end(&job.output)).max(residual) <= memory.len(), "views");
     let memory = memory.as_mut_ptr();
     // SAFETY of the pointers: all views are inside of `memory`, and `fits` holds.
+    let isa = isa.narrowed(&[job.input.grid, job.output.grid]);
     dispatch!(isa, run(memory: *mut f32, job: &Conv, packed: &[f32], epilogue: Epilogue));
 }
 

@@ -1,5 +1,6 @@
 //! Which instruction set the kernels use.
 
+use super::grid::Grid;
 use crate::error::{Error, Result};
 
 /// The environment variable that pins a path: every path can be tested where it can run.
@@ -13,6 +14,9 @@ pub enum Isa {
     /// x86-64 with AVX2 and FMA.
     #[cfg(target_arch = "x86_64")]
     Avx2,
+    /// x86-64 with AVX-512.
+    #[cfg(target_arch = "x86_64")]
+    Avx512,
     /// ARM64.
     #[cfg(target_arch = "aarch64")]
     Neon,
@@ -26,6 +30,9 @@ impl Isa {
         #[cfg(target_arch = "x86_64")]
         if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
             all.push(Isa::Avx2);
+            if is_x86_feature_detected!("avx512f") {
+                all.push(Isa::Avx512);
+            }
         }
         #[cfg(target_arch = "aarch64")]
         all.push(Isa::Neon);
@@ -38,9 +45,21 @@ impl Isa {
             Isa::Portable => "portable",
             #[cfg(target_arch = "x86_64")]
             Isa::Avx2 => "avx2",
+            #[cfg(target_arch = "x86_64")]
+            Isa::Avx512 => "avx512",
             #[cfg(target_arch = "aarch64")]
             Isa::Neon => "neon",
         }
+    }
+
+    /// This one, or a narrower one for pictures of which a pixel does not fill its vectors.
+    pub(super) fn narrowed(self, grids: &[Grid]) -> Isa {
+        #[cfg(target_arch = "x86_64")]
+        if self == Isa::Avx512 && grids.iter().any(|grid| !grid.pixel().is_multiple_of(16)) {
+            return Isa::Avx2;
+        }
+        let _ = grids;
+        self
     }
 
     /// The fastest one, or that which `DDNM_KERNEL` names.
@@ -69,6 +88,12 @@ macro_rules! dispatch {
             // SAFETY: this function has the features, and the caller's promise is passed on.
             unsafe { $kernel::<$crate::kernels::avx2::Avx2>($($arg),*) }
         }
+        #[cfg(target_arch = "x86_64")]
+        #[target_feature(enable = "avx512f,avx2,fma")]
+        unsafe fn avx512($($arg: $type),*) {
+            // SAFETY: this function has the features, and the caller's promise is passed on.
+            unsafe { $kernel::<$crate::kernels::avx512::Avx512>($($arg),*) }
+        }
         // SAFETY: an `Isa` other than the portable one is only made where the processor has it;
         // that pointers are valid for the kernel is the reason given where `dispatch` is used.
         unsafe {
@@ -78,6 +103,8 @@ macro_rules! dispatch {
                 }
                 #[cfg(target_arch = "x86_64")]
                 $crate::kernels::Isa::Avx2 => avx2($($arg),*),
+                #[cfg(target_arch = "x86_64")]
+                $crate::kernels::Isa::Avx512 => avx512($($arg),*),
                 #[cfg(target_arch = "aarch64")]
                 $crate::kernels::Isa::Neon => $kernel::<$crate::kernels::neon::Neon>($($arg),*),
             }

@@ -26,6 +26,7 @@ pub fn pointwise(
     assert!(scale.len().min(shift.len()) >= from.grid.pixel(), "scale and shift");
     let memory = memory.as_mut_ptr();
     // SAFETY of the pointers: as checked.
+    let isa = isa.narrowed(&[from.grid]);
     dispatch!(isa, run_pointwise(memory: *mut f32, from: View, to: View, scale: &[f32], shift: &[f32], activation: Activation));
 }
 
@@ -61,6 +62,7 @@ pub fn add(isa: Isa, memory: &mut [f32], from: View, other: View, to: View) {
     check(memory, &other, &to);
     let memory = memory.as_mut_ptr();
     // SAFETY of the pointers: as checked.
+    let isa = isa.narrowed(&[from.grid]);
     dispatch!(isa, run_add(memory: *mut f32, from: View, other: View, to: View));
 }
 
@@ -89,6 +91,7 @@ pub fn moments(isa: Isa, memory: &[f32], view: View, center: &[f32], power: u32,
     assert!(center.len().min(out.len()) >= view.grid.pixel(), "room for the channels");
     out.fill(0.0);
     // SAFETY of the pointers: as checked.
+    let isa = isa.narrowed(&[view.grid]);
     dispatch!(isa, run_moments(memory: &[f32], view: View, center: &[f32], power: u32, out: &mut [f64]));
 }
 
@@ -103,7 +106,7 @@ unsafe fn run_moments<S: Simd>(
     let grid = view.grid;
     for y in 0..grid.height {
         for c in (0..grid.pixel()).step_by(S::LANES) {
-            let mut row = [0.0f32; super::CHANNEL_STEP];
+            let mut row = [0.0f32; super::simd::BLOCK];
             // SAFETY: as checked by the caller.
             unsafe {
                 let middle = S::load(center.as_ptr().add(c));

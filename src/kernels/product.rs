@@ -166,7 +166,13 @@ pub unsafe fn sums<S: Simd>(
                 3 => run!(3, $n),
                 4 => run!(4, $n),
                 5 if S::ROWS > 4 => run!(5, $n),
-                _ if S::ROWS > 4 => run!(6, $n),
+                6 if S::ROWS > 4 => run!(6, $n),
+                7 if S::ROWS > 6 => run!(7, $n),
+                8 if S::ROWS > 6 => run!(8, $n),
+                9 if S::ROWS > 6 => run!(9, $n),
+                10 if S::ROWS > 6 => run!(10, $n),
+                11 if S::ROWS > 6 => run!(11, $n),
+                12 if S::ROWS > 6 => run!(12, $n),
                 _ => {}
             }
         };
@@ -181,4 +187,4 @@ pub unsafe fn sums<S: Simd>(
 }
 
 /// Most rows of a register block, of any instruction set.
-pub const MOST_ROWS: usize = 6;
+pub const MOST_ROWS: usize = 12;

@@ -16,7 +16,7 @@ pub const BLOCK: usize = 16;
 /// Every method may use instructions of the set: the caller has checked that the processor has
 /// them. Pointers must be valid for the values that are read or written; no alignment is asked.
 pub unsafe trait Simd {
-    /// Floats per vector: a divisor of [`CHANNEL_STEP`](super::CHANNEL_STEP).
+    /// Floats per vector: a divisor of [`BLOCK`].
     const LANES: usize;
     /// Rows of the matrix product's register block.
     const ROWS: usize;

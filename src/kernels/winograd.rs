@@ -21,6 +21,9 @@ const FREQUENCIES: usize = IN * IN;
 /// the small boards.
 const INPUT_BYTES: usize = 192 << 10;
 
+/// Tiles that are worked on at a time are a multiple of this: of every path's register block.
+const BATCH_STEP: usize = 12;
+
 /// Floats between input channels of the transformed weights: a cache line, so that the channels of
 /// a frequency do not fall into few cache sets.
 const SKEW: usize = 16;
@@ -42,8 +45,8 @@ impl Winograd {
     fn batch(&self) -> usize {
         let most = INPUT_BYTES / (FREQUENCIES * self.input.grid.pixel() * size_of::<f32>());
         let (down, across) = self.tiles();
-        let batches = (down * across).div_ceil(round_up(most.max(1), 6));
-        round_up((down * across).div_ceil(batches), 6)
+        let batches = (down * across).div_ceil(most.max(1).next_multiple_of(BATCH_STEP));
+        (down * across).div_ceil(batches).next_multiple_of(BATCH_STEP)
     }
 
     fn batches(&self) -> usize {
@@ -102,6 +105,7 @@ pub fn winograd(
     let memory = memory.as_mut_ptr();
     let scratch = scratch.as_mut_ptr();
     // SAFETY of the pointers: all views are inside of `memory`, and the other lengths are right.
+    let isa = isa.narrowed(&[input, output]);
     dispatch!(isa, run(memory: *mut f32, job: &Winograd, weights: Weights, scratch: *mut f32, widened: &mut [f32], epilogue: Epilogue));
 }
 

@@ -30,11 +30,17 @@ pub fn refused(hint: &str, change: impl FnOnce(&mut ModelProto)) {
     }
 }
 
+/// Gives a node and its value another name: a second node may then take the old one.
+fn rename(model: &mut ModelProto, old: &str, new: &str) {
+    let node = at(model, old);
+    (node.name, node.output[0]) = (new.into(), new.into());
+}
+
 /// Adds a node whose value goes into the result, behind a sum that keeps its shape.
 fn refused_node(hint: &str, operator: &str, inputs: &[&str], constants: &[TensorProto]) {
     refused(hint, |m| {
         constants.iter().for_each(|c| give(m, c.clone()));
-        at(m, "result").output[0] = "before".into();
+        rename(m, "result", "before");
         add(m, operator, inputs, "added");
         add(m, "ReduceMax", &["added"], "most");
         add(m, "Add", &["before", "most"], "result");
@@ -201,7 +207,7 @@ fn shapes_that_make_giants() {
     refused("node `grow", |m| {
         give(m, integers("eights", &[8]));
         give(m, floats("grow0", &[64]));
-        at(m, "result").output[0] = "before".into();
+        rename(m, "result", "before");
         for i in 0..12 {
             add(m, "Tile", &[&format!("grow{i}"), "eights"], &format!("grow{}", i + 1));
         }
@@ -210,7 +216,7 @@ fn shapes_that_make_giants() {
     });
     // The same with values that depend on the picture, and none of them a constant.
     refused("node `grow", |m| {
-        at(m, "result").output[0] = "before".into();
+        rename(m, "result", "before");
         add(m, "Identity", &["picture"], "grow0");
         for i in 0..30 {
             let name = format!("grow{i}");
@@ -229,7 +235,7 @@ fn calculations_on_constants() {
     let wide = TensorProto { name: "wide".into(), ..zeros(&[1 << 16, 64]) };
     refused_node("on constants", "MatMul", &["tall", "wide"], &[tall, wide]);
     refused("follow from constants", |m| {
-        at(m, "result").output[0] = "before".into();
+        rename(m, "result", "before");
         add(m, "Relu", &["told_w"], "derived");
         add(m, "MatMul", &["column", "derived"], "fine");
         add(m, "Transpose", &["derived"], "turned_w");

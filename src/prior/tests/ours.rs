@@ -59,3 +59,28 @@ fn ours_is_what_tract_computes() {
         }
     }
 }
+
+/// `f16` and `int8` files are half and a quarter as large, and close to single precision.
+#[test]
+fn narrow_weights_are_small_and_close() {
+    let whole = onnx();
+    let expected = evaluate(&whole, 64, 64, 0.2);
+    let sizes = [(Format::F32, 0, 0.0), (Format::F16, 2, 1e-3), (Format::Int8, 4, 2e-2)];
+    let f32_size = whole.pack(Format::F32).unwrap().len();
+    for (format, parts, bound) in sizes {
+        let bytes = whole.pack(format).unwrap();
+        if let Some(part) = f32_size.checked_div(parts) {
+            let most = part + f32_size / 20 + (128 << 10);
+            assert!(bytes.len() <= most, "{format:?}: {} bytes of {most}", bytes.len());
+        }
+        let packed = Model::packed(Bytes::copy(&bytes), Path::new("narrow.ddnm"), true).unwrap();
+        let found = evaluate(&packed, 64, 64, 0.2);
+        let square = |v: f32| f64::from(v) * f64::from(v);
+        let difference: f64 = found.iter().zip(&expected).map(|(a, b)| square(a - b)).sum();
+        let whole: f64 = expected.iter().map(|v| square(*v)).sum();
+        let error = (difference / whole).sqrt();
+        assert!(error <= bound && (parts == 0 || error > 0.0), "{format:?}: {error:e}");
+        // A narrow model packs again to the same bytes.
+        assert!(packed.pack(format).unwrap() == bytes, "{format:?}");
+    }
+}
