@@ -124,12 +124,15 @@ impl OnnxModel {
     pub fn compile(&self, height: usize, width: usize, isa: Isa) -> Result<Parts> {
         // In our networks a timestep is a single-precision number. Where a graph cannot take it so,
         // it keeps the type that it declares.
+        let declared = self.conditioning.0;
+        let wanted = if self.ours { f32::datum_type() } else { declared };
         let (datum, model) = match self.typed(height, width, self.ours) {
-            Ok(model) if self.ours => (f32::datum_type(), model),
-            _ => (self.conditioning.0, self.typed(height, width, false)?),
+            Ok(model) => (wanted, model),
+            Err(_) if wanted != declared => (declared, self.typed(height, width, false)?),
+            Err(e) => return Err(e),
         };
         let room = self.room(height, width);
-        let model = if self.ours {
+        let mut model = if self.ours {
             let mut lowered = self.lower(&model)?;
             let store = self.shared(&mut lowered);
             if let Some(network) = lowered.whole(&model) {
@@ -144,7 +147,7 @@ impl OnnxModel {
         let plan = guard(&self.path, "a network that can be compiled", || {
             // tract's direct convolution for wide pictures is slower than its matrix product.
             let scope = KnobScope::new([("TRACT_DISABLE_DIRECT_SPATIAL", "true")])?;
-            let model = scope.enter(|| model.into_optimized())?;
+            scope.enter(|| limits::generate(&mut model))?;
             limits::fits(&model, &room)?;
             model.into_runnable()
         })?;
@@ -234,9 +237,9 @@ impl OnnxModel {
             model.select_output_outlets(&[output])?;
             model.compact()?;
             limits::infer(&mut model, &self.demands, &room)?;
-            let model = model.into_typed()?;
+            let mut model = model.into_typed()?;
             limits::fits(&model, &room)?;
-            let model = model.into_decluttered()?;
+            limits::declutter(&mut model)?;
             limits::fits(&model, &room)?;
             Ok(model)
         })?;

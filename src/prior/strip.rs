@@ -6,7 +6,8 @@ use tract_onnx::pb::ModelProto;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value;
 use tract_onnx::pb::type_proto::Value::TensorType;
 
-/// Removes descriptions, renames nodes that share a name, and makes dimensions that have names or no size dynamic.
+/// Removes descriptions, names nodes after their outputs where two share a name, and makes
+/// dimensions that have names or no size dynamic.
 ///
 /// Every dimension has a size once a window has: the engine need not calculate with names, which
 /// can be whole formulas, and would have to prove that they agree.
@@ -18,9 +19,11 @@ pub fn strip(model: &mut ModelProto) {
     graph.value_info.clear();
     graph.quantization_annotation.clear();
     // ONNX only recommends that nodes have names of their own; the engine insists.
-    let mut seen = HashSet::new();
-    for node in &mut graph.node {
-        if !seen.insert(node.name.clone()) {
+    let values =
+        graph.input.iter().map(|v| &v.name).chain(graph.initializer.iter().map(|t| &t.name));
+    let mut seen: HashSet<&String> = values.collect();
+    if !graph.node.iter().all(|node| seen.insert(&node.name)) {
+        for node in &mut graph.node {
             node.name = node.output.first().cloned().unwrap_or_default();
         }
     }

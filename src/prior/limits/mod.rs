@@ -18,12 +18,14 @@ mod inputs;
 mod operators;
 mod rules;
 mod shapes;
+mod simplify;
 mod tensor;
 mod wire;
 
 pub use graph::check;
 pub use inputs::Demands;
 pub use shapes::{fits, infer};
+pub use simplify::{declutter, generate};
 pub use wire::scan;
 
 use super::refusal::Refusal;

@@ -9,7 +9,7 @@ use tract_onnx::pb;
 
 use super::Refusal;
 
-/// Bytes of decoded structure: 8000 nodes with their names and attributes take a third of it.
+/// Bytes of decoded structure: 6000 nodes with their names and attributes take a quarter of it.
 const MOST_STRUCTURE: usize = 128 << 20;
 
 /// Messages in messages; the decoder has a limit of its own, which is higher.
