@@ -12,10 +12,10 @@ from pathlib import Path
 
 import torch
 
-import bayer
 import corpus
 import evaluate
 import export
+import tasks
 
 HERE = Path(__file__).parent
 
@@ -40,7 +40,7 @@ def main(out, folders, packages, recipe_file, pause):
     shipped = out / f"{recipe['name']}.onnx"
     print("largest difference to PyTorch:", export.export(before, shipped))
     net = evaluate.load(shipped)
-    table = f"{evaluate.report(net)}\n{bayer.report(net)}\n"
+    table = f"{evaluate.report(net)}\n{tasks.report(net)}\n"
     (out / "quality.txt").write_text(table)
     subprocess.run([sys.executable, HERE / "plot.py", log, out / "train.svg"], check=True)
     print(table)

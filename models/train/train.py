@@ -13,16 +13,21 @@ import math
 import os
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import torch
 
+import classical
 import evaluate
 import schedule
 from data import Corpus
 from net import UNet
 from optimizer import Muon
+
+
+PIECE = 4    # pictures; batches are multiples of it
 
 
 def save(path, state):
@@ -40,6 +45,19 @@ def learning_rate(stage, step):
     return stage["lr"] * min(1, (step + 1) / stage["warmup"], (1 - step / stage["steps"]) / stage["decay"])
 
 
+def classical_error(rng, x, noise):
+    """A noise scale, and in place of `noise` the error of a classical start in its unit.
+
+    The scale is 0.5 to 4 times the error's own; half of the time noise makes
+    up for what the error lacks, as in states between a start and a draw.
+    """
+    error = classical.error(rng, x[None])[0] * float(rng.uniform(0.5, 1))
+    size = error.square().mean().sqrt().item()
+    sigma = np.clip(size * np.exp(rng.uniform(np.log(0.5), np.log(4))), schedule.SIGMA_MIN, 0.6)
+    rest = rng.integers(2) * max(0, sigma ** 2 - size ** 2) ** 0.5
+    return sigma, (error + float(rest) * noise) / float(sigma)
+
+
 def examples(corpus, stage, step, seed):
     """x_t, t, v and a weight for each picture of the batch."""
     if "late" in stage and step >= stage["late"]["from"] * stage["steps"]:
@@ -47,11 +65,34 @@ def examples(corpus, stage, step, seed):
     rng = np.random.default_rng([seed, stage["seed"], step])
     x = corpus.batch(rng, stage["batch"], stage["patch"])
     sigma = schedule.draw_sigmas(rng, len(x), stage["focus"])
+    noise = torch.from_numpy(rng.standard_normal(tuple(x.shape), np.float32))
+    if stage["errors"]:
+        for i in np.flatnonzero(rng.random(len(x)) < stage["errors"]):
+            sigma[i], noise[i] = classical_error(rng, x[i], noise[i])
     t = np.round(schedule.timestep(sigma))
     ab = torch.from_numpy(schedule.ALPHA_BAR[t.astype(int)]).float()[:, None, None, None]
-    noise = torch.from_numpy(rng.standard_normal(tuple(x.shape), np.float32))
     x_t = (ab.sqrt() * x + (1 - ab).sqrt() * noise).contiguous(memory_format=torch.channels_last)
     return x_t, torch.from_numpy(t).float(), ab.sqrt() * noise - (1 - ab).sqrt() * x, (1 - ab) ** stage["power"]
+
+
+def set_gradients(net, pool, batch, bfloat16):
+    """Puts the batch's gradients into `net`; returns its loss.
+
+    Each thread takes PIECE pictures at a time: threads meet once a step, not
+    once a layer, and one that other work holds up leaves more to the other.
+    """
+    parameters = list(net.parameters())
+
+    def piece(x_t, t, v, weight):
+        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+            answer = net(x_t, t)
+        loss = ((answer.float() - v).square() * weight).mean()
+        return loss.item(), torch.autograd.grad(loss, parameters)
+
+    losses, gradients = zip(*pool.map(piece, *(part.split(PIECE) for part in batch)))
+    for parameter, parts in zip(parameters, zip(*gradients)):
+        parameter.grad = sum(parts) / len(parts)
+    return sum(losses) / len(losses)
 
 
 def train(args):
@@ -73,6 +114,7 @@ def train(args):
         ema.load_state_dict(state["ema"])
         optimizer.load_state_dict(state["optimizer"])
         start = state["step"]
+    pool = ThreadPoolExecutor(args.threads)
     corpus, crops = Corpus(args.corpus), evaluate.crops()
 
     def checkpoint(step):
@@ -87,17 +129,15 @@ def train(args):
             time.sleep(1)
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(stage, step)
-        x_t, t, v, weight = examples(corpus, stage, step, recipe["seed"])
-        loss = ((net(x_t, t) - v).square() * weight).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        batch = examples(corpus, stage, step, recipe["seed"])
+        loss = set_gradients(net, pool, batch, stage["bfloat16"])
         torch.nn.utils.clip_grad_norm_(net.parameters(), stage["clip"])
         optimizer.step()
         keep = min(stage["ema"], (step + 1) / (step + 10))
         with torch.no_grad():
             for average, raw in zip(ema.parameters(), net.parameters()):
                 average.lerp_(raw, 1 - keep)
-        loss_sum, loss_count, done = loss_sum + loss.item(), loss_count + 1, step + 1
+        loss_sum, loss_count, done = loss_sum + loss, loss_count + 1, step + 1
         if done % args.evaluate_every == 0 or done == end:
             row = [args.stage, done, f"{time.monotonic() - began:.0f}", f"{learning_rate(stage, step):.2e}",
                    f"{loss_sum / loss_count:.5f}", *(f"{p:.3f}" for p in evaluate.denoising(ema, crops))]
@@ -127,5 +167,5 @@ if __name__ == "__main__":
     parser.add_argument("--evaluate-every", type=int, default=500, help="steps between evaluations")
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
+    torch.set_num_threads(1)    # of one thread's arithmetic
     train(arguments)
