@@ -52,7 +52,11 @@ impl Stage for Gray {
     }
 
     fn uncertainty(&self) -> f64 {
-        0.2
+        0.1
+    }
+
+    fn loses_colour(&self) -> bool {
+        true
     }
 
     fn classical(&self, y: &[f32]) -> Vec<f32> {

@@ -38,6 +38,10 @@ pub trait Stage: Send + Sync {
     fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]);
     /// Noise level that a restoration should start at if this were all that happened.
     fn uncertainty(&self) -> f64;
+    /// Whether colour is lost everywhere.
+    fn loses_colour(&self) -> bool {
+        false
+    }
     /// A classical estimate of the whole input from the whole output, both as they would look
     /// without loss of brightness.
     fn classical(&self, y: &[f32]) -> Vec<f32>;
@@ -188,7 +192,14 @@ impl Degradation for DisjointRows {
     }
 
     fn uncertainty(&self) -> f64 {
-        self.stages.iter().map(|s| s.uncertainty()).fold(0.0, f64::max)
+        let uncertainty = self.stages.iter().map(|s| s.uncertainty()).fold(0.0, f64::max);
+        // Colour cannot be guessed from a window's worth of context: at higher levels the prior
+        // lets it drift away from the classical estimate's gray.
+        const COLOURLESS: f64 = 0.1;
+        match self.stages.iter().any(|s| s.loses_colour()) {
+            true => uncertainty.min(COLOURLESS),
+            false => uncertainty,
+        }
     }
 
     fn classical(&self, y: &[f32]) -> Vec<f32> {
