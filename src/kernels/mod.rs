@@ -33,6 +33,7 @@ pub use pack::{Weights, arrange, blocks};
 pub use pointwise::{add, moments, pointwise};
 pub use product::{Activation, Epilogue};
 pub use rearrange::{
-    copy_channels, depth_to_space, from_planes, space_to_depth, to_planes, upsample,
+    average, copy_channels, depth_to_space, from_planes, space_to_depth, take_channels, to_planes,
+    upsample,
 };
 pub use winograd::{Winograd, winograd};

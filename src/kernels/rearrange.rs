@@ -66,6 +66,48 @@ pub fn copy_channels(memory: &mut [f32], from: View, to: View, first: usize) {
     }
 }
 
+/// Copies the channels of `from` from `first` on to all of `to`.
+pub fn take_channels(memory: &mut [f32], from: View, first: usize, to: View) {
+    let (source, target) = (from.grid, to.grid);
+    assert_eq!((source.height, source.width), (target.height, target.width), "sizes");
+    assert!(first + target.channels <= source.channels && !from.overlaps(&to), "channels");
+    for y in 0..target.height {
+        for x in 0..target.width {
+            let start = from.offset + source.at(y, x) + first;
+            let end = to.offset + target.at(y, x);
+            memory.copy_within(start..start + target.channels, end);
+            memory[end + target.channels..end + target.pixel()].fill(0.0);
+        }
+    }
+}
+
+/// The mean of every block of `factor` by `factor` pixels.
+pub fn average(memory: &mut [f32], from: View, to: View, factor: usize) {
+    let (source, target) = (from.grid, to.grid);
+    assert_eq!(
+        (source.height, source.width, source.channels),
+        (target.height * factor, target.width * factor, target.channels),
+        "sizes"
+    );
+    assert!(!from.overlaps(&to), "apart");
+    let share = 1.0 / (factor * factor) as f32;
+    for y in 0..target.height {
+        for x in 0..target.width {
+            let end = to.offset + target.at(y, x);
+            for c in 0..target.pixel() {
+                let mut sum = 0.0;
+                for dy in 0..factor {
+                    for dx in 0..factor {
+                        let at = source.at(y * factor + dy, x * factor + dx);
+                        sum += memory[from.offset + at + c];
+                    }
+                }
+                memory[end + c] = sum * share;
+            }
+        }
+    }
+}
+
 /// Repeats every pixel `factor` times down and across.
 pub fn upsample(memory: &mut [f32], from: View, to: View, factor: usize) {
     let (source, target) = (from.grid, to.grid);

@@ -9,6 +9,8 @@ mod memory;
 mod plan;
 mod run;
 mod size;
+#[cfg(test)]
+mod tests;
 mod vector;
 
 pub use fuse::fuse;
@@ -118,6 +120,15 @@ pub enum Op {
     Add,
     /// Pictures of one size, channels one behind the other.
     Concat,
+    /// Some channels of a picture.
+    Channels {
+        start: usize,
+        len: usize,
+    },
+    /// The mean of every block of pixels.
+    Average {
+        factor: usize,
+    },
     /// Nearest neighbour.
     Upsample {
         factor: usize,

@@ -169,6 +169,10 @@ impl Plan {
                     first += view(i).grid.channels;
                 }
             }
+            Op::Channels { start, .. } => {
+                kernels::take_channels(&mut memory.arena, from, *start, to);
+            }
+            Op::Average { factor } => kernels::average(&mut memory.arena, from, to, *factor),
             Op::Upsample { factor } => kernels::upsample(&mut memory.arena, from, to, *factor),
             Op::SpaceToDepth { factor } => {
                 kernels::space_to_depth(&mut memory.arena, from, to, *factor);

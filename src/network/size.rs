@@ -148,6 +148,15 @@ fn layer_size(layer: &Layer, known: &[Size], store: &Store) -> Result<Size, Stri
             }
             Size::Picture(Grid { channels, ..*first })
         }
+        (Op::Channels { start, len }, [Size::Picture(g)])
+            if *len > 0 && start.saturating_add(*len) <= g.channels =>
+        {
+            Size::Picture(Grid { channels: *len, ..*g })
+        }
+        (Op::Average { factor }, [Size::Picture(g)]) => {
+            let Grid { height, width, .. } = gather(*g, *factor)?;
+            Size::Picture(Grid { height, width, ..*g })
+        }
         (Op::Upsample { factor }, [Size::Picture(g)]) if (1..=16).contains(factor) => {
             Size::Picture(Grid { height: g.height * factor, width: g.width * factor, ..*g })
         }
@@ -224,6 +233,8 @@ impl Op {
             Op::Norm { .. } => "norm",
             Op::Add => "add",
             Op::Concat => "concat",
+            Op::Channels { .. } => "channels",
+            Op::Average { .. } => "average",
             Op::Upsample { .. } => "upsample",
             Op::SpaceToDepth { .. } => "space-to-depth",
             Op::DepthToSpace { .. } => "depth-to-space",

@@ -1,11 +1,11 @@
 //! Nodes on pictures.
 
 use tract_core::internal::*;
-use tract_core::ops::array::TypedConcat;
+use tract_core::ops::array::{Slice, TypedConcat};
 use tract_core::ops::binary::TypedBinOp;
 use tract_core::ops::cnn::conv::Conv as TractConv;
 use tract_core::ops::cnn::deconv::Deconv;
-use tract_core::ops::cnn::{KernelFormat, PaddingSpec, PoolSpec};
+use tract_core::ops::cnn::{KernelFormat, PaddingSpec, PoolSpec, SumPool};
 use tract_core::ops::einsum::EinSum;
 use tract_core::ops::element_wise::ElementWiseOp;
 use tract_core::ops::math;
@@ -36,6 +36,10 @@ impl Lowering<'_> {
             self.binary(op, node, region)
         } else if let Some(op) = node.op_as::<TypedConcat>() {
             if op.axis == 1 { self.pictures(node, region).map(|v| (Op::Concat, v)) } else { None }
+        } else if let Some(op) = node.op_as::<Slice>() {
+            self.channels(op, node, region)
+        } else if let Some(op) = node.op_as::<SumPool>() {
+            self.average(op, node, region)
         } else if let Some(op) = node.op_as::<NearestUpsample>() {
             match op.scales[..] {
                 [1, 1, a, b] if a == b && (2..=16).contains(&a) => {
@@ -47,6 +51,36 @@ impl Lowering<'_> {
             None
         };
         Ok(made.map(|(op, inputs)| self.layer(region, op, inputs, kind)))
+    }
+
+    /// Some channels of a picture.
+    fn channels(
+        &mut self,
+        op: &Slice,
+        node: &TypedNode,
+        region: usize,
+    ) -> Option<(Op, Vec<Value>)> {
+        let (start, end) = (op.start.to_usize().ok()?, op.end.to_usize().ok()?);
+        let is_channels = op.axis == 1 && end > start;
+        let inputs = is_channels.then(|| self.pictures(node, region))??;
+        Some((Op::Channels { start, len: end - start }, inputs))
+    }
+
+    /// The mean of blocks that do not overlap and fill the picture.
+    fn average(
+        &mut self,
+        op: &SumPool,
+        node: &TypedNode,
+        region: usize,
+    ) -> Option<(Op, Vec<Value>)> {
+        let (factor, pad) = geometry(&op.pool_spec)?;
+        let Some(Kind::Picture([_, h, w])) = self.kind(node.inputs[0]) else { return None };
+        let fills = h.is_multiple_of(factor) && w.is_multiple_of(factor);
+        let blocks = op.pool_spec.kernel_shape.iter().all(|side| *side == factor);
+        if !op.normalize || pad != [0, 0] || !blocks || !fills || factor > 16 {
+            return None;
+        }
+        Some((Op::Average { factor }, self.pictures(node, region)?))
     }
 
     /// All inputs, if they are pictures.
