@@ -33,8 +33,9 @@ multiple = {multiple}
 tile = 160
 # To be measured for every new network: `cargo bench --bench halo -- model {name}.toml`.
 halo = [
-    {{ sigma = 0.4, pixels = 16 }},
-    {{ sigma = 160.0, pixels = 24 }},
+    {{ sigma = 0.3, pixels = 16 }},
+    {{ sigma = 0.8, pixels = 24 }},
+    {{ sigma = 160.0, pixels = 32 }},
 ]
 # {parameters} parameters, {macs} multiply-accumulates per pixel
 """
