@@ -6,12 +6,12 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::degrade::Degradation;
+use crate::degrade::{Degradation, Reach, blocks};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, code_max, crop};
 use crate::prior::Identity;
-use crate::sampler::grid::{Grid, Tiling};
-use crate::sampler::{Mode, NoiseRule, Settings};
+use crate::sampler::grid::{Grid, Span, Tiling};
+use crate::sampler::{Finished, Mode, NoiseRule, Settings};
 
 /// Half of `[-1, 1]` in 8-bit code values.
 const CODES: f64 = 127.5;
@@ -28,37 +28,110 @@ pub struct Residual {
     pub rms: f64,
 }
 
-/// The residual of a picture over `region` of the scene; unmeasured values do not count.
-pub fn residual(a: &dyn Degradation, y: &Frame, x: &Frame, region: Region) -> Residual {
-    let scene = region.shape(a.scene().channels);
-    let measured = a.measured(region);
-    let shape = measured.shape(a.measurement().channels);
-    let mut part = vec![0.0; scene.len()];
-    crop(&x.data, x.shape, region, &mut part);
-    let mut ax = vec![0.0; shape.len()];
-    a.apply(region, &part, &mut ax);
-    let mut expected = vec![0.0; shape.len()];
-    crop(&y.data, y.shape, measured, &mut expected);
-    let mut s = vec![0.0; shape.len()];
-    a.singular_values(region, &mut s);
-    let (mut max, mut sum, mut count) = (0.0f64, 0.0, 0);
-    for ((ax, y), s) in ax.iter().zip(&expected).zip(&s) {
-        if *s > 0.0 {
-            let r = f64::from(ax - y) * CODES;
-            max = if r.is_nan() { r } else { max.max(r.abs()) };
-            sum += r * r;
-            count += 1;
+/// The sums behind a [`Residual`].
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    max: f64,
+    squares: f64,
+    count: u64,
+}
+
+impl Sums {
+    /// Of a region: `x` and `y` hold its scene and its measurement. Unmeasured values do not
+    /// count.
+    fn new(a: &dyn Degradation, region: Region, x: &[f32], y: &[f32]) -> Sums {
+        let mut ax = vec![0.0; y.len()];
+        a.apply(region, x, &mut ax);
+        let mut s = vec![0.0; y.len()];
+        a.singular_values(region, &mut s);
+        let mut sums = Sums::default();
+        for ((ax, y), s) in ax.iter().zip(y).zip(&s) {
+            if *s > 0.0 {
+                let r = f64::from(ax - y) * CODES;
+                sums.max = if r.is_nan() { r } else { sums.max.max(r.abs()) };
+                sums.squares += r * r;
+                sums.count += 1;
+            }
+        }
+        sums
+    }
+
+    fn add(&mut self, other: Sums) {
+        self.max = if other.max.is_nan() { other.max } else { self.max.max(other.max) };
+        self.squares += other.squares;
+        self.count += other.count;
+    }
+
+    fn residual(&self) -> Residual {
+        Residual { max: self.max, rms: (self.squares / self.count.max(1) as f64).sqrt() }
+    }
+}
+
+/// The residual of a picture; unmeasured values do not count.
+pub fn residual(a: &dyn Degradation, y: &Frame, x: &Frame) -> Residual {
+    let mut sums = Sums::default();
+    for region in blocks(a) {
+        let mut part = vec![0.0; region.shape(a.scene().channels).len()];
+        crop(&x.data, x.shape, region, &mut part);
+        let measured = a.measured(region);
+        let mut expected = vec![0.0; measured.shape(a.measurement().channels).len()];
+        crop(&y.data, y.shape, measured, &mut expected);
+        sums.add(Sums::new(a, region, &part, &expected));
+    }
+    sums.residual()
+}
+
+/// The residuals of a result that is finished part by part.
+pub struct Tally<'a> {
+    a: &'a dyn Degradation,
+    columns: &'a [Span],
+    exact: Sums,
+    written: Sums,
+    tiles: Vec<(Region, Sums)>,
+}
+
+impl<'a> Tally<'a> {
+    /// For the tiles of the last step, `grid`.
+    pub fn new(a: &'a dyn Degradation, grid: &'a Grid) -> Tally<'a> {
+        let (exact, written) = (Sums::default(), Sums::default());
+        Tally { a, columns: &grid.columns, exact, written, tiles: Vec::new() }
+    }
+
+    /// Counts a part; `written` is what the file holds of it, as `part.x`.
+    pub fn add(&mut self, part: &Finished, written: &[f32]) {
+        let Finished { region, x, y } = *part;
+        self.exact.add(Sums::new(self.a, region, x, y));
+        if self.a.reach() == Reach::Global {
+            self.written.add(Sums::new(self.a, region, written, y));
+            return;
+        }
+        let measured = self.a.measured(region);
+        let (scene, measurement) = (self.a.scene().channels, self.a.measurement().channels);
+        for column in self.columns {
+            let tile = Region { x: column.core, width: column.core_end - column.core, ..region };
+            let mut x = vec![0.0; tile.shape(scene).len()];
+            crop(written, region.shape(scene), Region { y: 0, ..tile }, &mut x);
+            let of = self.a.measured(tile);
+            let mut expected = vec![0.0; of.shape(measurement).len()];
+            let inside = Region { y: 0, x: of.x - measured.x, ..of };
+            crop(y, measured.shape(measurement), inside, &mut expected);
+            let sums = Sums::new(self.a, tile, &x, &expected);
+            self.written.add(sums);
+            self.tiles.push((tile, sums));
         }
     }
-    Residual { max, rms: (sum / f64::from(count.max(1))).sqrt() }
 }
 
 /// The share of the scene's values that the measurement determines: the rank of `A` over the
 /// number of values.
 pub fn measured_share(a: &dyn Degradation) -> f64 {
-    let mut s = vec![0.0; a.measurement().len()];
-    a.singular_values(Region::whole(a.scene()), &mut s);
-    s.iter().filter(|&&s| s > 0.0).count() as f64 / a.scene().len() as f64
+    let mut count = 0;
+    for region in blocks(a) {
+        let mut s = vec![0.0; a.measured(region).shape(a.measurement().channels).len()];
+        a.singular_values(region, &mut s);
+        count += s.iter().filter(|&&s| s > 0.0).count();
+    }
+    count as f64 / a.scene().len() as f64
 }
 
 /// The largest residual that rounding to `bits` can leave, in 8-bit code values: half a step of
@@ -67,53 +140,48 @@ pub fn rounding_bound(a: &dyn Degradation, bits: u8) -> f64 {
     0.5 * 255.0 / f64::from(code_max(bits)) * f64::from(a.max_row_sum())
 }
 
-/// SHA-256 of the operator: its spec, its sizes, its spectrum and its gains.
+/// SHA-256 of the operator: its spec, its sizes, and its singular values and gains from the top
+/// of the scene to its bottom.
 pub fn operator_hash(a: &dyn Degradation) -> String {
-    let whole = Region::whole(a.scene());
     let mut hash = Sha256::new();
     hash.update(format!("{}|{}|{}|", a.spec(), a.scene(), a.measurement()));
-    let mut values = vec![0.0; a.measurement().len()];
-    a.singular_values(whole, &mut values);
-    values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
-    a.dc_gain(whole, &mut values);
-    values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+    for region in blocks(a) {
+        let mut values = vec![0.0; a.measured(region).shape(a.measurement().channels).len()];
+        a.singular_values(region, &mut values);
+        values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+        a.dc_gain(region, &mut values);
+        values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+    }
     hex(&hash.finalize())
 }
 
-/// SHA-256 of a file's bytes, in hexadecimal.
+/// SHA-256 of some bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// A checksum in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Everything that a certificate is made of.
 pub struct Evidence<'a> {
     pub a: &'a dyn Degradation,
-    pub y: &'a Frame,
-    /// The result before rounding.
-    pub exact: &'a Frame,
-    /// The result as read back from the written file.
-    pub written: &'a Frame,
+    pub tally: &'a Tally<'a>,
     /// Bits per sample of the written file.
     pub bits: u8,
     /// SHA-256 of the written file.
     pub file: &'a str,
     pub settings: &'a Settings,
     pub prior: &'a Identity,
-    /// The tiles of the first step.
-    pub grid: &'a Grid,
     pub tiling: Tiling,
 }
 
 impl Evidence<'_> {
     /// Residuals of the whole frame, before and after rounding.
     pub fn residuals(&self) -> (Residual, Residual) {
-        let whole = Region::whole(self.a.scene());
-        let of = |x| residual(self.a, self.y, x, whole);
-        (of(self.exact), of(self.written))
+        (self.tally.exact.residual(), self.tally.written.residual())
     }
 
     /// Checks what is promised: without noise, `A x = y` up to float rounding, and up to
@@ -142,17 +210,12 @@ impl Evidence<'_> {
     /// The certificate.
     pub fn json(&self) -> Value {
         let (before, after) = self.residuals();
-        let tiles: Vec<Value> = self
-            .grid
-            .tiles(0..self.grid.rows.len())
-            .iter()
-            .map(|tile| {
-                let core = tile.core();
-                let r = residual(self.a, self.y, self.written, core);
-                json!({ "x": core.x, "y": core.y, "width": core.width, "height": core.height,
-                        "max": r.max, "rms": r.rms })
-            })
-            .collect();
+        let tile = |(core, sums): &(Region, Sums)| {
+            let r = sums.residual();
+            json!({ "x": core.x, "y": core.y, "width": core.width, "height": core.height,
+                    "max": r.max, "rms": r.rms })
+        };
+        let tiles: Vec<Value> = self.tally.tiles.iter().map(tile).collect();
         let noise = self.settings.sigma_y * CODES;
         let (a, prior) = (self.a, self.prior);
         json!({

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::degrade::{Degradation, DisjointRows, Spec};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Shape};
+use crate::frame::{Frame, Origin, Shape};
 use crate::io::{MAX_PIXELS, MAX_SIDE};
 use crate::prior::Prior;
 use crate::sampler::{Mode, NoiseRule, Settings, defaults};
@@ -14,11 +14,16 @@ pub fn load_mask(path: &Path) -> Result<Frame> {
     crate::io::read(path)
 }
 
-/// The operator that the measurement `file` comes from; `size` is what the user said of the
-/// scene, which goes before what the file says.
-pub fn operator(spec: &str, file: &Frame, size: Option<&str>) -> Result<DisjointRows> {
+/// The operator that a measurement of this size comes from; `size` is what the user said of the
+/// scene, which goes before what the file recorded of it.
+pub fn operator(
+    spec: &str,
+    measured: Shape,
+    recorded: Option<(usize, usize)>,
+    size: Option<&str>,
+) -> Result<DisjointRows> {
     let spec = Spec::parse(spec)?;
-    let scene = spec.scene_of(file.shape);
+    let scene = spec.scene_of(measured);
     if scene.width.max(scene.height) > MAX_SIDE || scene.plane() > MAX_PIXELS {
         let expected = format!("sides up to {MAX_SIDE} and at most {MAX_PIXELS} pixels");
         return Err(Error::shape(&format!("scene of `{spec}`"), expected, scene));
@@ -26,8 +31,8 @@ pub fn operator(spec: &str, file: &Frame, size: Option<&str>) -> Result<Disjoint
     let said = size.map(parse_size).transpose()?;
     // A file's own record belongs to the degradation that made it; where another one is asked
     // for, only the measurement itself counts.
-    if let (Some((width, height)), None) = (file.origin.scene, said) {
-        match spec.build_for(file.shape, Some((width, height)), &load_mask) {
+    if let (Some((width, height)), None) = (recorded, said) {
+        match spec.build_for(measured, Some((width, height)), &load_mask) {
             Err(Error::Shape { .. }) => {
                 log::warn!(
                     "the file records a scene of {width}x{height}, which does not fit `{spec}`"
@@ -36,7 +41,7 @@ pub fn operator(spec: &str, file: &Frame, size: Option<&str>) -> Result<Disjoint
             done => return done,
         }
     }
-    let a = spec.build_for(file.shape, said, &load_mask)?;
+    let a = spec.build_for(measured, said, &load_mask)?;
     if said.is_none() && spec.loses_size() {
         let Shape { width, height, .. } = a.scene();
         log::warn!("assuming a scene of {width}x{height}; say --size if it was smaller");
@@ -57,9 +62,9 @@ pub fn parse_size(text: &str) -> Result<(usize, usize)> {
 }
 
 /// Bits per sample: what was asked for, or what the input has.
-pub fn depth(asked: Option<u8>, input: &Frame) -> Result<u8> {
+pub fn depth(asked: Option<u8>, input: &Origin) -> Result<u8> {
     match asked {
-        None => Ok(if input.origin.bit_depth == 16 { 16 } else { 8 }),
+        None => Ok(if input.bit_depth == 16 { 16 } else { 8 }),
         Some(bits @ (8 | 16)) => Ok(bits),
         Some(other) => Err(Error::Usage(format!("depth: expected 8 or 16, found {other}"))),
     }

@@ -9,6 +9,7 @@ mod pack;
 mod plan;
 mod progress;
 mod restore;
+mod rounding;
 
 use std::io::Write;
 use std::path::Path;

@@ -13,7 +13,9 @@ use crate::{io, plan};
 pub fn run(args: Plan) -> Result<()> {
     let a = match (&args.input, &args.size) {
         (Some(name), size) => {
-            job::operator(&args.degradation, &io::read(path(name))?, size.as_deref())?
+            let file = io::Picture::open(path(name))?;
+            let recorded = file.origin.scene;
+            job::operator(&args.degradation, file.shape(), recorded, size.as_deref())?
         }
         (None, Some(size)) => {
             let (width, height) = job::parse_size(size)?;

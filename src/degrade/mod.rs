@@ -9,6 +9,7 @@ mod bayer;
 pub mod check;
 mod gray;
 mod mask;
+mod measured;
 mod pool;
 mod rows;
 mod spec;
@@ -18,12 +19,15 @@ mod tests;
 pub use bayer::Mosaic;
 pub use gray::Gray;
 pub use mask::Mask;
+pub use measured::{MeasuredRows, measurement};
 pub use pool::Pool;
 pub use rows::{DisjointRows, Stage};
 pub use spec::Spec;
 
-use crate::error::{Error, Result};
-use crate::frame::{Frame, Region, Shape};
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::frame::{Frame, Region, Shape, rows_of};
 use crate::noise::NoiseField;
 
 /// How far, in scene pixels, a measurement reaches beyond its own block.
@@ -85,37 +89,53 @@ pub trait Degradation: Send + Sync {
     /// How far off a classical estimate typically is: the noise level, in units of `[-1, 1]`,
     /// that a restoration without noise in the measurement should start at.
     fn uncertainty(&self) -> f64;
-    /// A classical, non-learned estimate of the whole scene from a measurement.
-    fn classical(&self, y: &[f32]) -> Vec<f32>;
+    /// A classical estimate of the scene is made block by block: how many rows each has but the
+    /// last. A multiple of the period, or the whole height.
+    fn classical_block(&self) -> usize {
+        self.scene().height
+    }
+    /// The rows of the measurement that the classical estimate of a block depends on.
+    fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
+        let _ = rows;
+        0..self.measurement().height
+    }
+    /// A classical, non-learned estimate of a block of the scene, `[channels, rows, width]`, from
+    /// the rows of the measurement that it depends on.
+    fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32>;
+    /// The classical estimate of the whole scene from the whole measurement.
+    fn classical(&self, y: &[f32]) -> Vec<f32> {
+        let (scene, measurement) = (self.scene(), self.measurement());
+        let mut x = vec![0.0; scene.len()];
+        for top in (0..scene.height).step_by(self.classical_block()) {
+            let rows = top..(top + self.classical_block()).min(scene.height);
+            let part = rows_of(y, measurement, self.classical_support(rows.clone()));
+            let part = self.classical_rows(rows.clone(), &part);
+            let planes =
+                x.chunks_exact_mut(scene.plane()).zip(part.chunks(rows.len() * scene.width));
+            for (plane, part) in planes {
+                plane[rows.start * scene.width..rows.end * scene.width].copy_from_slice(part);
+            }
+        }
+        x
+    }
 }
 
-/// The measurement `y` that a file holds: checks its size, converts from units of light (see the
-/// module), and zeroes what was not measured.
-///
-/// A colour file whose channels are all equal passes for a gray measurement.
-pub fn measurement(a: &dyn Degradation, file: &Frame) -> Result<Frame> {
-    let shape = a.measurement();
-    let mut y = file.clone();
-    if shape.channels == 1 && file.shape.channels == 3 {
-        if file.channel(0) != file.channel(1) || file.channel(0) != file.channel(2) {
-            let what = format!("measurement of `{}`", a.spec());
-            return Err(Error::shape(&what, "one channel", "a colour picture"));
-        }
-        y.data.truncate(file.shape.plane());
-        y.shape.channels = 1;
-    }
-    if y.shape != shape {
-        return Err(Error::shape(&format!("measurement of `{}`", a.spec()), shape, y.shape));
-    }
-    let whole = Region::whole(a.scene());
-    let mut gain = vec![0.0; shape.len()];
-    a.dc_gain(whole, &mut gain);
-    let mut s = vec![0.0; shape.len()];
-    a.singular_values(whole, &mut s);
-    for ((v, g), s) in y.data.iter_mut().zip(&gain).zip(&s) {
-        *v = if *s > 0.0 { *v + 1.0 - g } else { 0.0 };
-    }
-    Ok(y)
+/// Some rows of a scene.
+pub fn full_width(rows: Range<usize>, scene: Shape) -> Region {
+    Region { y: rows.start, x: 0, height: rows.len(), width: scene.width }
+}
+
+/// The scene in regions of full width, from the top, small enough to go through one by one; one
+/// region where the operator needs the whole frame.
+pub fn blocks(a: &dyn Degradation) -> impl Iterator<Item = Region> + use<> {
+    const ROWS: usize = 16;
+    let scene = a.scene();
+    let height = match a.reach() {
+        Reach::Local => ROWS.next_multiple_of(a.period()),
+        Reach::Global => scene.height,
+    };
+    let tops = (0..scene.height).step_by(height);
+    tops.map(move |top| full_width(top..(top + height).min(scene.height), scene))
 }
 
 /// What a camera that degrades as `a` does would measure of `x`: `A x`, with Gaussian noise of
