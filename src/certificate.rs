@@ -10,7 +10,7 @@ use crate::degrade::{Degradation, Reach, blocks};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, code_max, crop};
 use crate::prior::Identity;
-use crate::sampler::grid::{Grid, Span, Tiling};
+use crate::sampler::grid::{Grid, Tile, Tiling};
 use crate::sampler::{Finished, Mode, NoiseRule, Settings};
 
 /// Half of `[-1, 1]` in 8-bit code values.
@@ -84,20 +84,22 @@ pub fn residual(a: &dyn Degradation, y: &Frame, x: &Frame) -> Residual {
 /// The residuals of a result that is finished part by part.
 pub struct Tally<'a> {
     a: &'a dyn Degradation,
-    columns: &'a [Span],
+    grid: &'a Grid,
     exact: Sums,
     written: Sums,
-    tiles: Vec<(Region, Sums)>,
+    /// One per tile of the grid; none for an operator that needs the whole frame.
+    tiles: Vec<Sums>,
 }
 
 impl<'a> Tally<'a> {
     /// For the tiles of the last step, `grid`.
     pub fn new(a: &'a dyn Degradation, grid: &'a Grid) -> Tally<'a> {
         let (exact, written) = (Sums::default(), Sums::default());
-        Tally { a, columns: &grid.columns, exact, written, tiles: Vec::new() }
+        let tiles = if a.reach() == Reach::Local { grid.len() } else { 0 };
+        Tally { a, grid, exact, written, tiles: vec![Sums::default(); tiles] }
     }
 
-    /// Counts a part; `written` is what the file holds of it, as `part.x`.
+    /// Counts a part, which lies in one row of tiles; `written` is what the file holds of it, as `part.x`.
     pub fn add(&mut self, part: &Finished, written: &[f32]) {
         let Finished { region, x, y } = *part;
         self.exact.add(Sums::new(self.a, region, x, y));
@@ -107,7 +109,8 @@ impl<'a> Tally<'a> {
         }
         let measured = self.a.measured(region);
         let (scene, measurement) = (self.a.scene().channels, self.a.measurement().channels);
-        for column in self.columns {
+        let row = self.grid.rows.partition_point(|r| r.core_end <= region.y);
+        for (i, column) in self.grid.columns.iter().enumerate() {
             let tile = Region { x: column.core, width: column.core_end - column.core, ..region };
             let mut x = vec![0.0; tile.shape(scene).len()];
             crop(written, region.shape(scene), Region { y: 0, ..tile }, &mut x);
@@ -117,7 +120,7 @@ impl<'a> Tally<'a> {
             crop(y, measured.shape(measurement), inside, &mut expected);
             let sums = Sums::new(self.a, tile, &x, &expected);
             self.written.add(sums);
-            self.tiles.push((tile, sums));
+            self.tiles[row * self.grid.columns.len() + i].add(sums);
         }
     }
 }
@@ -210,12 +213,14 @@ impl Evidence<'_> {
     /// The certificate.
     pub fn json(&self) -> Value {
         let (before, after) = self.residuals();
-        let tile = |(core, sums): &(Region, Sums)| {
-            let r = sums.residual();
+        let grid = self.tally.grid;
+        let tile = |(tile, sums): (Tile, &Sums)| {
+            let (core, r) = (tile.core(), sums.residual());
             json!({ "x": core.x, "y": core.y, "width": core.width, "height": core.height,
                     "max": r.max, "rms": r.rms })
         };
-        let tiles: Vec<Value> = self.tally.tiles.iter().map(tile).collect();
+        let tiles = grid.tiles(0..grid.rows.len()).into_iter().zip(&self.tally.tiles);
+        let tiles: Vec<Value> = tiles.map(tile).collect();
         let noise = self.settings.sigma_y * CODES;
         let (a, prior) = (self.a, self.prior);
         json!({

@@ -14,7 +14,7 @@ use crate::frame::Shape;
 const DIAGONAL: f32 = 0.9;
 
 /// Rows that are worked on together. The work is local, so bands bound the memory it takes.
-pub const BAND: usize = 128;
+const BAND: usize = 128;
 /// Rows seen, and changed for the time being, on both sides of a band.
 pub const OVERLAP: usize = 16;
 /// Border of a band's buffers, so that the stencil never leaves them: a pixel takes part in

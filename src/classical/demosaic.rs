@@ -11,7 +11,7 @@ mod straight;
 pub use bilinear::bilinear;
 pub use malvar::malvar;
 pub use menon::menon;
-pub use straight::{BLOCK, straight, straight_rows, support};
+pub use straight::{BLOCK, straight, straight_bytes, straight_rows, support};
 
 use crate::frame::Shape;
 
@@ -196,8 +196,8 @@ mod tests {
             let rows = top..(top + BLOCK).min(h);
             let near = support(rows.clone(), h);
             let window = &y[near.start * w..near.end * w];
-            let part = straight_rows(window, near, w, Bayer::Grbg, rows.clone());
-            assert!(part == straight_rows(&y, 0..h, w, Bayer::Grbg, rows), "{top}");
+            let part = straight_rows(window, rows.clone(), near, w, Bayer::Grbg);
+            assert!(part == straight_rows(&y, rows, 0..h, w, Bayer::Grbg), "{top}");
         }
     }
 

@@ -100,9 +100,13 @@ pub struct Restore {
     /// sample mode: number of the draw (default 0)
     #[argh(option, default = "0")]
     pub seed: u64,
-    /// threads; 0 is all cores (default). Does not change the result
+    /// threads; 0 is all cores (default), -1 all but one. Does not change the result
     #[argh(option, default = "0")]
-    pub threads: usize,
+    pub threads: isize,
+    /// private memory to use at most, as in 64M (default: what there is). Does not change the
+    /// result
+    #[argh(option)]
+    pub max_memory: Option<String>,
     /// bits per sample of the result, 8 or 16 (default: as the input)
     #[argh(option)]
     pub depth: Option<u8>,
@@ -214,9 +218,15 @@ pub struct Plan {
     /// evaluations of the network per pixel
     #[argh(option)]
     pub steps: Option<usize>,
-    /// threads; 0 is all cores (default)
+    /// threads; 0 is all cores (default), -1 all but one
     #[argh(option, default = "0")]
-    pub threads: usize,
+    pub threads: isize,
+    /// private memory to use at most, as in 64M
+    #[argh(option)]
+    pub max_memory: Option<String>,
+    /// bits per sample of the result, 8 or 16 (default: as the input, or 8)
+    #[argh(option)]
+    pub depth: Option<u8>,
     /// print one JSON line
     #[argh(switch)]
     pub json: bool,

@@ -61,6 +61,23 @@ pub fn parse_size(text: &str) -> Result<(usize, usize)> {
     }
 }
 
+/// An amount of memory: bytes, or with K, M or G (powers of 1024).
+pub fn parse_bytes(text: &str) -> Result<u64> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'K' | 'k')) => (&text[..at], 1u64 << 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    match digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) {
+        Some(bytes) if bytes > 0 => Ok(bytes),
+        _ => {
+            let why = format!("max-memory: expected bytes, as in 64M, found {text}");
+            Err(Error::Usage(why))
+        }
+    }
+}
+
 /// Bits per sample: what was asked for, or what the input has.
 pub fn depth(asked: Option<u8>, input: &Origin) -> Result<u8> {
     match asked {
@@ -89,7 +106,7 @@ pub struct Schedule<'a> {
     pub start: Option<f64>,
     pub end: Option<f64>,
     pub generative: Option<f32>,
-    pub threads: usize,
+    pub threads: isize,
 }
 
 impl Schedule<'_> {
@@ -128,9 +145,10 @@ impl Schedule<'_> {
         if !(0.0..=1.0).contains(&generative) {
             return usage(format!("generative: expected 0 to 1, found {generative}"));
         }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n.min(1024),
+            n @ 1.. => n.unsigned_abs().min(1024),
+            n => cores.saturating_sub(n.unsigned_abs()).max(1),
         };
         let levels = prior.diffusion().geometric(start, end, steps);
         Ok(Settings { mode, sigma_y, levels, generative, frame: 0, threads, band: None })

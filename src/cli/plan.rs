@@ -6,20 +6,23 @@ use super::args::{Plan, path};
 use super::{job, print};
 use crate::degrade::{Degradation, Spec};
 use crate::error::{Error, Result};
-use crate::frame::Shape;
+use crate::frame::{Origin, Shape};
 use crate::prior::{self, Prior};
 use crate::{io, plan};
 
 pub fn run(args: Plan) -> Result<()> {
-    let a = match (&args.input, &args.size) {
+    let (a, input_bytes, origin) = match (&args.input, &args.size) {
         (Some(name), size) => {
             let file = io::Picture::open(path(name))?;
-            let recorded = file.origin.scene;
-            job::operator(&args.degradation, file.shape(), recorded, size.as_deref())?
+            let (held, recorded) = (file.held_bytes(), file.origin.scene);
+            let a = job::operator(&args.degradation, file.shape(), recorded, size.as_deref())?;
+            (a, held, file.origin)
         }
         (None, Some(size)) => {
             let (width, height) = job::parse_size(size)?;
-            Spec::parse(&args.degradation)?.build(Shape::new(3, height, width), &job::load_mask)?
+            let scene = Shape::new(3, height, width);
+            let a = Spec::parse(&args.degradation)?.build(scene, &job::load_mask)?;
+            (a, 0, Origin::default())
         }
         (None, None) => {
             let why = "plan: expected a measurement, or --size WIDTHxHEIGHT";
@@ -40,21 +43,38 @@ pub fn run(args: Plan) -> Result<()> {
         threads: args.threads,
     }
     .settings(&a, &prior)?;
-    let plan = plan::plan(&a, &prior, &settings)?;
+    let limit = args.max_memory.as_deref().map(job::parse_bytes).transpose()?;
+    let job = plan::Job {
+        a: &a,
+        prior: &prior,
+        settings: &settings,
+        input_bytes,
+        bits: job::depth(args.depth, &origin)?,
+        output_is_held: false,
+    };
+    let plan = plan::plan(&job, limit)?;
+    let seconds = plan::seconds_here(&job, &plan)?;
+    let memory = plan.memory;
     if args.json {
         let line = json!({
             "spec": a.spec(), "width": plan.scene.width, "height": plan.scene.height,
             "tile": plan.core, "halo": plan.halo, "tiles": plan.tiles,
-            "evaluations": plan.evaluations, "threads": settings.threads,
+            "evaluations": plan.evaluations, "threads": plan.threads, "band": plan.band,
             "window_pixels": plan.window_pixels,
             "multiply_accumulates": plan.multiply_accumulates,
-            "weight_bytes": plan.weight_bytes, "frame_bytes": plan.frame_bytes,
-            "activation_bytes": plan.activation_bytes, "bytes": plan.bytes(),
-            "seconds": plan.seconds, "model": prior.identity().name,
+            "bytes": {
+                "total": memory.total(), "program": memory.program, "model": memory.model,
+                "network": memory.network, "rows": memory.rows, "files": memory.files,
+            },
+            "seconds": seconds, "model": prior.identity().name,
         });
         return print(&line.to_string());
     }
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let band = match plan.band {
+        Some(rows) => format!("{rows} rows of tiles at a time"),
+        None => "the whole frame at a time".into(),
+    };
     let text = [
         format!("scene         {} through `{}`", plan.scene, a.spec()),
         format!(
@@ -66,15 +86,18 @@ pub fn run(args: Plan) -> Result<()> {
             plan.window_pixels as f64 / 1e6,
             plan.multiply_accumulates as f64 / 1e9
         ),
+        format!("order         {band}, {} threads", plan.threads),
         format!(
-            "memory        about {:.0} MiB: weights {:.0}, frames {:.0}, activations {:.0} in {} threads",
-            mib(plan.bytes()),
-            mib(plan.weight_bytes),
-            mib(plan.frame_bytes),
-            mib(plan.activation_bytes),
-            settings.threads
+            "memory        {:.1} MiB private: program {:.1}, model {:.1}, network {:.1}, rows {:.1}, \
+             files {:.1}",
+            mib(memory.total()),
+            mib(memory.program),
+            mib(memory.model),
+            mib(memory.network),
+            mib(memory.rows),
+            mib(memory.files),
         ),
-        format!("time          about {:.1} s here, by one tile measured now", plan.seconds),
+        format!("time          about {seconds:.1} s here, by one tile measured now"),
     ];
     print(&text.join("\n"))
 }

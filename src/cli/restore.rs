@@ -14,6 +14,7 @@ use crate::certificate::{Evidence, Tally, hex};
 use crate::degrade::{self, Degradation};
 use crate::error::Result;
 use crate::io;
+use crate::plan;
 use crate::prior::{self, Prior};
 use crate::sampler::{self, Finished};
 
@@ -32,7 +33,7 @@ pub fn run(args: Restore) -> Result<()> {
     let recorded = file.origin.scene;
     let a = job::operator(&args.degradation, file.shape(), recorded, args.size.as_deref())?;
     let prior = prior::find(args.model.as_deref())?;
-    let settings = job::Schedule {
+    let mut settings = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
         eta: args.eta,
@@ -45,6 +46,18 @@ pub fn run(args: Restore) -> Result<()> {
         threads: args.threads,
     }
     .settings(&a, &prior)?;
+
+    let limit = args.max_memory.as_deref().map(job::parse_bytes).transpose()?;
+    let planned = plan::Job {
+        a: &a,
+        prior: &prior,
+        settings: &settings,
+        input_bytes: file.held_bytes(),
+        bits,
+        output_is_held: io::Draft::is_held(output),
+    };
+    let plan = plan::plan(&planned, limit)?;
+    (settings.threads, settings.band) = (plan.threads, plan.band);
 
     let mut bar = progress::Bar::new(args.quiet);
     let mut on_progress = |p| {

@@ -74,11 +74,15 @@ impl Stage for Mosaic {
         demosaic::BLOCK
     }
 
+    fn classical_bytes(&self) -> u64 {
+        demosaic::straight_bytes(self.input.height, self.input.width)
+    }
+
     fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
         demosaic::support(rows, self.input.height)
     }
 
     fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {
-        demosaic::straight_rows(y, support, self.input.width, self.bayer, rows)
+        demosaic::straight_rows(y, rows, support, self.input.width, self.bayer)
     }
 }

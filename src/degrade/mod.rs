@@ -102,6 +102,11 @@ pub trait Degradation: Send + Sync {
     /// A classical, non-learned estimate of a block of the scene, `[channels, rows, width]`, from
     /// the rows of the measurement that it depends on.
     fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32>;
+    /// Bytes of working memory that `classical_rows` needs for a block, besides the rows that go in
+    /// and come out and copies of them.
+    fn classical_bytes(&self) -> u64 {
+        4 * self.scene().len() as u64 * size_of::<f32>() as u64
+    }
     /// The classical estimate of the whole scene from the whole measurement.
     fn classical(&self, y: &[f32]) -> Vec<f32> {
         let (scene, measurement) = (self.scene(), self.measurement());

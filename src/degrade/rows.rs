@@ -10,7 +10,7 @@
 use std::ops::Range;
 
 use super::{Degradation, Reach, Spectrum, blocks, full_width};
-use crate::classical::fill::{fill, fill_mosaic};
+use crate::classical::fill::{fill, fill_bytes, fill_mosaic};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Shape, rows_of};
 
@@ -51,6 +51,11 @@ pub trait Stage: Send + Sync {
     /// The rows of the output that the classical estimate of the input's `rows` depends on.
     fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
         rows
+    }
+    /// Bytes of working memory that the classical estimate of a block needs, besides what goes in
+    /// and comes out.
+    fn classical_bytes(&self) -> u64 {
+        0
     }
     /// A classical estimate of the input's `rows` (whole blocks, up to the last) from the rows
     /// `support` of the output, both as they would look without loss of brightness.
@@ -261,6 +266,14 @@ impl Degradation for DisjointRows {
         LEAST.next_multiple_of(self.common(|s| s.classical_block()))
     }
 
+    fn classical_bytes(&self) -> u64 {
+        let filling = match self.complete {
+            true => 0,
+            false => fill_bytes(self.measurement()),
+        };
+        filling + self.stages.iter().map(|s| s.classical_bytes()).max().unwrap_or(0)
+    }
+
     fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
         if !self.complete {
             return 0..self.measurement().height;
@@ -295,10 +308,6 @@ impl Degradation for DisjointRows {
             v = stage.classical(needs[i].clone(), held, &v);
             held = needs[i].clone();
         }
-        let mut v = rows_of(&v, Shape { height: held.len(), ..self.scene }, {
-            let top = rows.start - held.start;
-            top..top + rows.len()
-        });
         // What was measured is known better than any guess.
         let region = Region { y: rows.start, x: 0, height: rows.len(), width: self.scene.width };
         let measured = self.measured_rows(rows);

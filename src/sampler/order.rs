@@ -40,8 +40,6 @@ pub struct Order<'a> {
     next_row: Vec<usize>,
     /// Rows of each state that are final; state 0 is what the first step sees.
     complete: Vec<usize>,
-    /// Rows of tiles of the last step that are finished.
-    finished_rows: usize,
     finished: usize,
 }
 
@@ -56,9 +54,20 @@ impl<'a> Order<'a> {
             started: 0,
             next_row: vec![0; grids.len()],
             complete: vec![0; grids.len() + 1],
-            finished_rows: 0,
             finished: 0,
         }
+    }
+
+    /// Where the next rows to finish end: few rows at a time, all of one row of tiles.
+    fn finish_end(&self) -> usize {
+        const ROWS: usize = 16;
+        if self.a.reach() == Reach::Global {
+            return self.height;
+        }
+        let tiles = &self.grids[self.grids.len() - 1].rows;
+        let tile_end = tiles.iter().map(|t| t.core_end).find(|end| *end > self.finished);
+        let unit = ROWS.next_multiple_of(self.a.period());
+        ((self.finished + 1).next_multiple_of(unit)).min(tile_end.unwrap_or(self.height))
     }
 
     /// How many rows of tiles step `k` could do now, and how many it has left.
@@ -76,12 +85,8 @@ impl<'a> Order<'a> {
     pub fn next_task(&mut self) -> Option<Task> {
         let steps = self.grids.len();
         if self.finished < self.complete[steps] {
-            let end = match self.a.reach() {
-                Reach::Local => self.grids[steps - 1].rows[self.finished_rows].core_end,
-                Reach::Global => self.height,
-            };
-            let rows = self.finished..end;
-            (self.finished, self.finished_rows) = (end, self.finished_rows + 1);
+            let rows = self.finished..self.finish_end();
+            self.finished = rows.end;
             return Some(Task::Finish { rows });
         }
         for step in (0..steps).rev() {
