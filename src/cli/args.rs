@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 
 /// What a lone `-` becomes before parsing: argh would take it for an unknown option.
 const DASH: &str = "\u{0}";
@@ -19,7 +19,7 @@ pub fn path(argument: &str) -> &Path {
 
 /// Restores camera frames with a diffusion prior and proves that the result agrees with the
 /// measurement.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(
     note = "A degradation SPEC names what happened to the scene, in order, joined by `+`:\n  none                 nothing (with --noise: denoising)\n  sr:N                 averaged over N x N blocks, N from 2 to 16\n  mask:FILE            only the white pixels of FILE were measured\n  gray                 colour was lost\n  bayer:PHASE          one colour per pixel; rggb, bggr, grbg or gbrg\nfor example gray+mask:scratches.png+sr:2.",
     note = "The default model is built into the program. --model takes a packed model (.ddnm), a manifest (.toml), an ONNX file with its manifest beside it, or the name of one of the former in models/ beside the program, in $XDG_DATA_HOME/ddnm (~/.local/share/ddnm), /usr/local/share/ddnm or /usr/share/ddnm.",
@@ -41,7 +41,7 @@ pub struct Top {
     pub command: Option<Command>,
 }
 
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 pub enum Command {
     Restore(Restore),
@@ -50,11 +50,13 @@ pub enum Command {
     Inspect(Inspect),
     Plan(Plan),
     Pack(Pack),
+    Boards(Boards),
+    Manual(Manual),
 }
 
 /// Restore a measurement: a PNG or JPEG that was degraded as SPEC says. It is never degraded
 /// again.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "restore")]
 pub struct Restore {
     /// the measurement (PNG or JPEG; - is standard input)
@@ -122,7 +124,7 @@ pub struct Restore {
 }
 
 /// Make a measurement from a clean picture, to try things out.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "degrade")]
 pub struct Degrade {
     /// the clean picture (PNG or JPEG; - is standard input)
@@ -146,7 +148,7 @@ pub struct Degrade {
 }
 
 /// Compare two pictures: PSNR and SSIM, and with -d how well the first agrees with a measurement.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "compare")]
 pub struct Compare {
     /// a picture
@@ -167,7 +169,7 @@ pub struct Compare {
 }
 
 /// Show a model: manifest, layers, operations per pixel, bytes.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "inspect")]
 pub struct Inspect {
     /// the model (default: the built-in one)
@@ -179,7 +181,7 @@ pub struct Inspect {
 }
 
 /// Write a model into one file that loads at once and whose weights are used where they lie.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "pack")]
 pub struct Pack {
     /// the model (a manifest, or an ONNX file with its manifest beside it)
@@ -194,7 +196,7 @@ pub struct Pack {
 }
 
 /// Say what restore would do: tiles, evaluations, operations, bytes, seconds on this machine.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "plan")]
 pub struct Plan {
     /// the measurement (PNG or JPEG); or give --size
@@ -230,4 +232,22 @@ pub struct Plan {
     /// print one JSON line
     #[argh(switch)]
     pub json: bool,
+}
+
+/// List the boards that are known, and say which one this is, what it offers and how hot it is.
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "boards")]
+pub struct Boards {
+    /// print one JSON line
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// Print the manual page, or what a shell needs to complete command lines.
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "manual")]
+pub struct Manual {
+    /// man (default), bash, zsh or fish
+    #[argh(positional, default = "String::from(\"man\")")]
+    pub format: String,
 }

@@ -23,6 +23,17 @@ pub enum Isa {
 }
 
 impl Isa {
+    /// Those that are in this program, slowest first.
+    pub const COMPILED: &[Isa] = &[
+        Isa::Portable,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx2,
+        #[cfg(target_arch = "x86_64")]
+        Isa::Avx512,
+        #[cfg(target_arch = "aarch64")]
+        Isa::Neon,
+    ];
+
     /// Those that this processor can run, slowest first.
     pub fn available() -> Vec<Isa> {
         #[allow(unused_mut)]
@@ -121,6 +132,7 @@ mod tests {
     fn a_path_is_pinned_by_name() {
         assert_eq!(Isa::pick(Some("portable")), Ok(Isa::Portable));
         for isa in Isa::available() {
+            assert!(Isa::COMPILED.contains(&isa));
             assert_eq!(Isa::pick(Some(isa.name())), Ok(isa));
         }
         let error = Isa::pick(Some("mmx")).unwrap_err().to_string();
