@@ -111,3 +111,46 @@ fn a_budget_is_kept_or_refused_and_never_changes_the_result() {
     assert!(found <= smallest, "{found} bytes, {smallest} allowed");
     assert!(std::fs::read(&out).unwrap() == free);
 }
+
+/// Under a limit of the system: refused in time below the plan, done above it.
+#[test]
+fn limits_of_the_system_are_kept() {
+    let folder = Folder::new();
+    let (x, y, out) = (folder.arg("x.png"), folder.arg("y.png"), folder.arg("out.png"));
+    io::write(x.as_ref(), &tiled(200, 150), 8).unwrap();
+    ok(&["degrade", &x, "-o", &y, "-d", "sr:2"]);
+    let how = ["-d", "sr:2", "--threads", "1", "--steps", "1"];
+    let planned = planned(&[&[y.as_str()][..], &how].concat());
+    let run = |kib: u64| {
+        let script = format!("ulimit -d {kib} && exec \"$@\"");
+        let program = [env!("CARGO_BIN_EXE_ddnm"), "restore", &y, "-o", &out, "-q"];
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh"]).args(program).args(how);
+        command.output().unwrap()
+    };
+    let below = run(planned / 1024 - 16);
+    let said = String::from_utf8_lossy(&below.stderr);
+    assert_eq!(below.status.code(), Some(5), "{said}");
+    assert!(said.contains("would do"), "{said}");
+    assert_eq!(folder.files(), ["x.png", "y.png"]);
+    // The program itself has taken some of it before it plans.
+    let above = run(planned / 1024 + 1024);
+    assert!(above.status.success(), "{}", String::from_utf8_lossy(&above.stderr));
+    assert!(folder.path("out.png").exists());
+}
+
+#[test]
+fn the_report_of_a_benchmark_is_complete() {
+    let args = ["bench", "--json", "--size", "96x64", "--threads", "1", "--board", "pi4"];
+    let report: Value = serde_json::from_str(&ok(&args)).unwrap();
+    assert!(report["tile"]["start_ms"].as_f64().unwrap() > 0.0);
+    assert!(report["tile"]["steady_ms"].as_f64().unwrap() > 0.0);
+    assert!(report["binary_bytes"].as_u64().unwrap() > 1 << 20);
+    assert_eq!(report["board"], "pi4");
+    let frame = &report["frames"][0];
+    assert_eq!((&frame["threads"], &frame["evaluations"]), (&1.into(), &4.into()));
+    assert!(frame["seconds"].as_f64().unwrap() > 0.0);
+    assert!(frame["share_of_peak"].as_f64().unwrap() > 0.0);
+    assert!(frame["memory"]["private"].as_u64().unwrap() > 1 << 20);
+    assert!(frame["residual_max"].as_f64().unwrap() <= 0.5 + 1e-3);
+}

@@ -36,6 +36,8 @@ pub struct Machine {
     pub memory_available: Option<u64>,
     /// Bytes that a control group grants.
     pub memory_limit: Option<u64>,
+    /// Bytes that this process may still allocate, where `ulimit` says so.
+    pub process_left: Option<u64>,
     /// Bytes per page.
     pub page_size: Option<u64>,
 }
@@ -46,6 +48,11 @@ impl Machine {
     pub fn threads(&self) -> usize {
         let granted = self.cpu_limit.map_or(usize::MAX, |cpus| cpus.ceil() as usize);
         self.cpus.min(granted).max(1)
+    }
+
+    /// Bytes of memory that a program may take, by all that is known.
+    pub fn memory_left(&self) -> Option<u64> {
+        self.memory_available.into_iter().chain(self.process_left).min()
     }
 }
 
@@ -85,6 +92,7 @@ pub(super) fn detect_as(root: &Path, architecture: &'static str) -> Result<Machi
         memory,
         memory_available: free.into_iter().chain(left).min(),
         memory_limit,
+        process_left: super::process::left(&root),
         page_size: processor::page_size(&root),
     })
 }

@@ -5,6 +5,7 @@ mod cgroup;
 mod detect;
 pub mod heat;
 mod predict;
+mod process;
 mod processor;
 mod root;
 #[cfg(test)]

@@ -50,6 +50,7 @@ pub enum Command {
     Inspect(Inspect),
     Plan(Plan),
     Pack(Pack),
+    Bench(Bench),
     Boards(Boards),
     Manual(Manual),
 }
@@ -109,6 +110,12 @@ pub struct Restore {
     /// result
     #[argh(option)]
     pub max_memory: Option<String>,
+    /// use the model and the threads that suit this board (see ddnm boards)
+    #[argh(option)]
+    pub board: Option<String>,
+    /// pause while the machine is hotter than this, in degrees Celsius
+    #[argh(option)]
+    pub max_temp: Option<f64>,
     /// bits per sample of the result, 8 or 16 (default: as the input)
     #[argh(option)]
     pub depth: Option<u8>,
@@ -226,6 +233,9 @@ pub struct Plan {
     /// private memory to use at most, as in 64M
     #[argh(option)]
     pub max_memory: Option<String>,
+    /// predict for this board, with the model and the threads that suit it (see ddnm boards)
+    #[argh(option)]
+    pub board: Option<String>,
     /// bits per sample of the result, 8 or 16 (default: as the input, or 8)
     #[argh(option)]
     pub depth: Option<u8>,
@@ -250,4 +260,35 @@ pub struct Manual {
     /// man (default), bash, zsh or fish
     #[argh(positional, default = "String::from(\"man\")")]
     pub format: String,
+}
+
+/// Measure speed and footprint on this machine: a tile, and a whole frame with one and more
+/// threads, each in a process of its own.
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "bench")]
+pub struct Bench {
+    /// model to use instead of the built-in one
+    #[argh(option)]
+    pub model: Option<String>,
+    /// size of the frame, WIDTHxHEIGHT (default 640x480)
+    #[argh(option, default = "String::from(\"640x480\")")]
+    pub size: String,
+    /// what happens to the scene (see ddnm --help; default bayer:rggb)
+    #[argh(option, short = 'd', default = "String::from(\"bayer:rggb\")")]
+    pub degradation: String,
+    /// noise to add, standard deviation in code values 0..255 (default 0)
+    #[argh(option, default = "0.0")]
+    pub noise: f64,
+    /// the most threads; 0 is all cores (default), -1 all but one
+    #[argh(option, default = "0")]
+    pub threads: isize,
+    /// whose peaks to compare with (default: the board that this is)
+    #[argh(option)]
+    pub board: Option<String>,
+    /// only the tile, and only once
+    #[argh(switch, hidden_help)]
+    pub tile: bool,
+    /// print one JSON line
+    #[argh(switch)]
+    pub json: bool,
 }

@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use crate::boards::{Board, Machine};
 use crate::degrade::{Degradation, DisjointRows, Spec};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Origin, Shape};
 use crate::io::{MAX_PIXELS, MAX_SIDE};
-use crate::prior::Prior;
+use crate::prior::{self, Model, Prior};
 use crate::sampler::{Mode, NoiseRule, Settings, defaults};
 
 /// Reads the picture of a mask.
@@ -61,8 +62,32 @@ pub fn parse_size(text: &str) -> Result<(usize, usize)> {
     }
 }
 
+/// The model that was asked for, or the one that suits the board.
+pub fn model(asked: Option<&str>, board: Option<&Board>) -> Result<Model> {
+    prior::find(asked.or(board.map(|board| board.defaults.model.as_str())))
+}
+
+/// The most threads to use: as many as asked for; of what the machine grants (or of the board's
+/// usual number) all for 0, and all but so many for less.
+pub fn threads(asked: isize, machine: &Machine, board: Option<&Board>) -> usize {
+    let granted = board.map_or_else(|| machine.threads(), |board| board.defaults.threads);
+    match asked {
+        1.. => asked.unsigned_abs().min(1024),
+        _ => granted.saturating_sub(asked.unsigned_abs()).max(1),
+    }
+}
+
+/// The most private memory to use: what was asked for, and never more than there is.
+pub fn memory(asked: Option<&str>, machine: &Machine) -> Result<Option<u64>> {
+    Ok(bytes(asked)?.into_iter().chain(machine.memory_left()).min())
+}
+
 /// An amount of memory: bytes, or with K, M or G (powers of 1024).
-pub fn parse_bytes(text: &str) -> Result<u64> {
+pub fn bytes(asked: Option<&str>) -> Result<Option<u64>> {
+    asked.map(parse_bytes).transpose()
+}
+
+fn parse_bytes(text: &str) -> Result<u64> {
     let (digits, unit) = match text.char_indices().last() {
         Some((at, 'K' | 'k')) => (&text[..at], 1u64 << 10),
         Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
@@ -106,7 +131,8 @@ pub struct Schedule<'a> {
     pub start: Option<f64>,
     pub end: Option<f64>,
     pub generative: Option<f32>,
-    pub threads: isize,
+    /// The most threads; see [`threads`].
+    pub threads: usize,
 }
 
 impl Schedule<'_> {
@@ -145,12 +171,8 @@ impl Schedule<'_> {
         if !(0.0..=1.0).contains(&generative) {
             return usage(format!("generative: expected 0 to 1, found {generative}"));
         }
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        let threads = match self.threads {
-            n @ 1.. => n.unsigned_abs().min(1024),
-            n => cores.saturating_sub(n.unsigned_abs()).max(1),
-        };
         let levels = prior.diffusion().geometric(start, end, steps);
+        let threads = self.threads;
         Ok(Settings { mode, sigma_y, levels, generative, frame: 0, threads, band: None })
     }
 }

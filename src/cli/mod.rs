@@ -1,9 +1,11 @@
 //! The command line: what was asked for, in and out, and exit codes. Nothing numerical.
 
 mod args;
+mod bench;
 mod boards;
 mod compare;
 mod degrade;
+mod heat;
 mod inspect;
 mod job;
 mod manual;
@@ -84,6 +86,7 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Inspect(args) => inspect::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Pack(args) => pack::run(args),
+        Command::Bench(args) => bench::run(args),
         Command::Boards(args) => boards::run(args),
         Command::Manual(args) => manual::run(args),
     }

@@ -1,5 +1,7 @@
 //! `ddnm plan`.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::args::{Plan, path};
@@ -7,8 +9,8 @@ use super::{job, print};
 use crate::degrade::{Degradation, Spec};
 use crate::error::{Error, Result};
 use crate::frame::{Origin, Shape};
-use crate::prior::{self, Prior};
-use crate::{io, plan};
+use crate::prior::Prior;
+use crate::{boards, io, plan};
 
 pub fn run(args: Plan) -> Result<()> {
     let (a, input_bytes, origin) = match (&args.input, &args.size) {
@@ -29,7 +31,9 @@ pub fn run(args: Plan) -> Result<()> {
             return Err(Error::Usage(why.into()));
         }
     };
-    let prior = prior::find(args.model.as_deref())?;
+    let machine = boards::detect(Path::new("/"))?;
+    let board = args.board.as_deref().map(boards::find).transpose()?;
+    let prior = job::model(args.model.as_deref(), board)?;
     let settings = job::Schedule {
         mode: &args.mode,
         rule: "split",
@@ -40,10 +44,18 @@ pub fn run(args: Plan) -> Result<()> {
         start: None,
         end: None,
         generative: None,
-        threads: args.threads,
+        threads: job::threads(args.threads, &machine, board),
     }
     .settings(&a, &prior)?;
-    let limit = args.max_memory.as_deref().map(job::parse_bytes).transpose()?;
+    let limit = match board {
+        // Half of the smallest that it is sold with: the system needs some.
+        Some(board) => {
+            let smallest = board.memory_mib.first().copied().unwrap_or(u64::MAX >> 20);
+            let least = Some(smallest << 19);
+            job::bytes(args.max_memory.as_deref())?.or(least)
+        }
+        None => job::memory(args.max_memory.as_deref(), &machine)?,
+    };
     let job = plan::Job {
         a: &a,
         prior: &prior,
@@ -53,7 +65,15 @@ pub fn run(args: Plan) -> Result<()> {
         output_is_held: false,
     };
     let plan = plan::plan(&job, limit)?;
-    let seconds = plan::seconds_here(&job, &plan)?;
+    let (seconds, basis) = match board {
+        Some(board) => {
+            let (macs, bytes) = (plan.multiply_accumulates, plan.bytes_moved);
+            let title = &board.title;
+            let basis = format!("a prediction for {title}, from counted operations and its peaks");
+            (board.seconds(macs, bytes, plan.threads), basis)
+        }
+        None => (plan::seconds_here(&job, &plan)?, "here, by one tile measured now".into()),
+    };
     let memory = plan.memory;
     if args.json {
         let line = json!({
@@ -66,7 +86,8 @@ pub fn run(args: Plan) -> Result<()> {
                 "total": memory.total(), "program": memory.program, "model": memory.model,
                 "network": memory.network, "rows": memory.rows, "files": memory.files,
             },
-            "seconds": seconds, "model": prior.identity().name,
+            "bytes_moved": plan.bytes_moved,
+            "seconds": seconds, "basis": basis, "board": args.board, "model": prior.identity().name,
         });
         return print(&line.to_string());
     }
@@ -97,7 +118,7 @@ pub fn run(args: Plan) -> Result<()> {
             mib(memory.rows),
             mib(memory.files),
         ),
-        format!("time          about {seconds:.1} s here, by one tile measured now"),
+        format!("time          about {seconds:.1} s: {basis}"),
     ];
     print(&text.join("\n"))
 }

@@ -1,21 +1,21 @@
 //! `ddnm restore`.
 
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::args::{Restore, path};
+use super::heat::Heat;
 use super::rounding::Rounding;
 use super::{interrupt_flag, job, print, progress};
+use crate::boards;
 use crate::certificate::{Evidence, Tally, hex};
 use crate::degrade::{self, Degradation};
 use crate::error::Result;
 use crate::io;
 use crate::plan;
-use crate::prior::{self, Prior};
+use crate::prior::Prior;
 use crate::sampler::{self, Finished};
 
 pub fn run(args: Restore) -> Result<()> {
@@ -28,11 +28,14 @@ pub fn run(args: Restore) -> Result<()> {
     if let Some(name) = &args.certificate {
         io::check_writable(path(name))?;
     }
+    let machine = boards::detect(Path::new("/"))?;
+    let board = args.board.as_deref().map(boards::find).transpose()?;
+    let mut heat = Heat::new(args.max_temp)?;
     let file = io::Picture::open(input)?;
     let bits = job::depth(args.depth, &file.origin)?;
     let recorded = file.origin.scene;
     let a = job::operator(&args.degradation, file.shape(), recorded, args.size.as_deref())?;
-    let prior = prior::find(args.model.as_deref())?;
+    let prior = job::model(args.model.as_deref(), board)?;
     let mut settings = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
@@ -43,11 +46,11 @@ pub fn run(args: Restore) -> Result<()> {
         start: args.start,
         end: args.end,
         generative: args.generative,
-        threads: args.threads,
+        threads: job::threads(args.threads, &machine, board),
     }
     .settings(&a, &prior)?;
 
-    let limit = args.max_memory.as_deref().map(job::parse_bytes).transpose()?;
+    let limit = job::memory(args.max_memory.as_deref(), &machine)?;
     let planned = plan::Job {
         a: &a,
         prior: &prior,
@@ -62,11 +65,7 @@ pub fn run(args: Restore) -> Result<()> {
     let mut bar = progress::Bar::new(args.quiet);
     let mut on_progress = |p| {
         bar.show(p);
-        if stop.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        heat.pause(&stop)
     };
     let mut origin = file.origin.clone();
     origin.scene = None;
@@ -114,6 +113,8 @@ pub fn run(args: Restore) -> Result<()> {
             "spec": a.spec(), "evaluations": settings.levels.len(),
             "residual_max": after.max, "residual_rms": after.rms,
             "residual_max_before_rounding": before.max,
+            "threads": plan.threads, "planned_bytes": plan.memory.total(),
+            "heat": heat.report(),
             "seconds": started.elapsed().as_secs_f64(),
         });
         // Where the picture takes standard output, the line goes to standard error.

@@ -39,6 +39,9 @@ pub struct Plan {
     /// Pixels that go through the network, halos included, over all steps.
     pub window_pixels: u64,
     pub multiply_accumulates: u64,
+    /// Bytes that the network reads and writes if nothing stays in a cache from one layer to the
+    /// next: every value once written and once read, and the weights once per window.
+    pub bytes_moved: u64,
     /// Threads that are used, and rows of tiles that are worked on at a time (`None`: whole frame).
     pub threads: usize,
     pub band: Option<usize>,
@@ -105,9 +108,11 @@ pub fn plan(job: &Job, limit: Option<u64>) -> Result<Plan> {
 fn finish(job: &Job, grids: &[Grid], threads: usize, band: usize, memory: Memory) -> Result<Plan> {
     let tiling = tiling(job.a, job.prior, &job.settings.levels);
     let (height, width) = largest_window(grids);
-    let (layers, _) = job.prior.layers(height, width)?;
+    let (layers, weights) = job.prior.layers(height, width)?;
     let macs: u64 = layers.iter().map(|l| l.multiply_accumulates).sum();
+    let values: u64 = layers.iter().map(|l| l.values).sum();
     let window_pixels: u64 = grids.iter().map(|g| g.window_pixels() as u64).sum();
+    let windows = window_pixels as f64 / (height * width) as f64;
     Ok(Plan {
         scene: job.a.scene(),
         core: tiling.tile,
@@ -115,7 +120,8 @@ fn finish(job: &Job, grids: &[Grid], threads: usize, band: usize, memory: Memory
         tiles: grids.iter().map(Grid::len).sum(),
         evaluations: grids.len(),
         window_pixels,
-        multiply_accumulates: (macs as f64 * window_pixels as f64 / (height * width) as f64) as u64,
+        multiply_accumulates: (macs as f64 * windows) as u64,
+        bytes_moved: ((8 * values + weights) as f64 * windows) as u64,
         threads,
         band: if job.a.reach() == Reach::Local { Some(band) } else { None },
         memory,

@@ -182,19 +182,17 @@ impl Wave<'_> {
             Ok(())
         };
         let count = workers.len().min(tiles.len());
-        let results: Vec<Result<()>> = if count == 1 {
-            vec![work(&mut workers[0])]
-        } else {
-            std::thread::scope(|scope| {
-                let started: Vec<_> =
-                    workers[..count].iter_mut().map(|w| scope.spawn(|| work(w))).collect();
-                // A worker that panicked has a bug to show: let it.
-                started
-                    .into_iter()
-                    .map(|t| t.join().unwrap_or_else(|p| std::panic::resume_unwind(p)))
-                    .collect()
-            })
-        };
+        let (own, others) = workers[..count].split_at_mut(1);
+        let results: Vec<Result<()>> = std::thread::scope(|scope| {
+            let start = |w| std::thread::Builder::new().spawn_scoped(scope, || work(w));
+            // Where the system gives no more threads, those that there are do the work.
+            let started: Vec<_> = others.iter_mut().flat_map(start).collect();
+            let mut results = vec![work(&mut own[0])];
+            // A worker that panicked has a bug to show: let it.
+            let done = started.into_iter().map(|t| t.join());
+            results.extend(done.map(|r| r.unwrap_or_else(|p| std::panic::resume_unwind(p))));
+            results
+        });
         // A worker that only stopped because another failed is not the reason.
         let mut failed: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
         failed.sort_by_key(|e| *e == Error::Interrupted);
