@@ -5,13 +5,16 @@ use super::samples::Layout;
 use super::{SCENE_KEY, icc_fits, is_standard};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameRows, Origin, Rows, Shape};
-use png::{BitDepth, ColorType, EncodingError, Info};
+use png::{BitDepth, ColorType, DeflateCompression, EncodingError, Filter, Info};
 use std::borrow::Cow;
 use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 
 /// Compressed bytes per IDAT chunk.
 const CHUNK: usize = 1 << 16;
+/// Of deflate, 1 to 9. On restored photographs a fifth of the time of level 6 for files that are
+/// 1 to 3 % larger; below 4 there is little time left to gain.
+const LEVEL: u8 = 4;
 
 /// Writes a picture as PNG with `bits` (8 or 16) per sample; `-` is standard output. Values
 /// outside of `[-1, 1]` clip.
@@ -154,6 +157,8 @@ fn encode_into(
     info.exif_metadata = header.origin.exif.as_deref().map(Cow::Borrowed);
 
     let mut encoder = png::Encoder::with_info(out, info).map_err(refused)?;
+    encoder.set_deflate_compression(DeflateCompression::Level(LEVEL));
+    encoder.set_filter(Filter::Adaptive);
     if let Some((w, h)) = header.origin.scene {
         encoder.add_text_chunk(SCENE_KEY.into(), format!("{w}x{h}")).map_err(refused)?;
     }
