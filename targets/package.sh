@@ -50,6 +50,8 @@ install -m644 README.md "$doc/README.md"
     cat LICENSE-MIT
     printf '\n'
     cat LICENSE-APACHE
+    printf '\nThe program contains the crates that the file "dependencies" names, the standard library of\n'
+    printf 'Rust (MIT or Apache-2.0), and the C library musl (MIT) or, for triples in gnu, glibc (LGPL).\n'
 } >"$doc/copyright"
 # Every crate that may be inside, with the licence that it names and the texts that come with it.
 sources=(${CARGO_HOME:-$HOME/.cargo}/registry/src/*)
