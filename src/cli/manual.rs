@@ -166,7 +166,8 @@ fn zsh(top: &CommandInfoWithArgs) -> String {
             specs(&sub.command)
         );
     }
-    script.push_str("    esac\n}\ncompdef _ddnm ddnm\n");
+    // As a file of the shell's own folders it is the function; read by hand it declares it.
+    script.push_str("    esac\n}\nif [ \"$funcstack[1]\" = _ddnm ]; then\n    _ddnm \"$@\"\nelse\n    compdef _ddnm ddnm\nfi\n");
     script
 }
 

@@ -107,15 +107,17 @@ impl Plan {
             };
             let inputs = || self.places[layer.inputs[0]].view().grid;
             let pixels = shape.iter().skip(1).product::<usize>();
+            // More than a 32-bit number holds.
+            let product = |factors: &[usize]| factors.iter().fold(1, |n, &m| n * m as u64);
             let macs = match &layer.op {
-                Op::Linear { inputs, outputs, .. } => inputs * outputs,
+                Op::Linear { inputs, outputs, .. } => product(&[*inputs, *outputs]),
                 Op::Conv(conv) => {
-                    conv.kernel * conv.kernel * inputs().channels * conv.outputs * pixels
+                    product(&[conv.kernel, conv.kernel, inputs().channels, conv.outputs, pixels])
                 }
-                Op::Transposed { outputs, .. } => inputs().channels * outputs * pixels,
+                Op::Transposed { outputs, .. } => product(&[inputs().channels, *outputs, pixels]),
                 _ => 0,
             };
-            (layer.op.name(), shape, macs as u64)
+            (layer.op.name(), shape, macs)
         });
         described.collect()
     }

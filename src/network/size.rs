@@ -22,7 +22,9 @@ const MOST: usize = 1 << 16;
 /// Layers of a network, and its inputs and outputs: work on a network grows with their square.
 const MOST_LAYERS: usize = 8192;
 /// Most values of one picture.
-const MOST_VALUES: usize = 1 << 31;
+const MOST_VALUES: u64 = 1 << 31;
+/// Most floats of all values together, as they lie in memory: what a process can address.
+const MOST_FLOATS: u64 = isize::MAX as u64 / size_of::<f32>() as u64;
 
 /// The sizes of all values, for picture inputs of `sizes` (`(height, width)`; what stands for a
 /// vector is ignored). An error names the layer and what it cannot take.
@@ -53,6 +55,10 @@ pub fn sizes(
             .map_err(|e| format!("layer {i} ({}): {e}", layer.op.name()))?;
         known.push(size);
     }
+    let floats = known.iter().copied().map(floats).sum::<u64>();
+    if floats > MOST_FLOATS {
+        return Err(format!("at most {MOST_FLOATS} values in memory, found {floats}"));
+    }
     for output in &network.outputs {
         match known.get(output.value) {
             Some(Size::Vector(_)) if output.shuffle == 1 => {}
@@ -70,10 +76,21 @@ fn bounded(size: Size) -> Result<Size, String> {
         Size::Vector(len) => (1..=MOST).contains(&len),
         Size::Planes(g) | Size::Picture(g) => {
             [g.height, g.width, g.channels].iter().all(|n| (1..=MOST).contains(n))
-                && g.height * g.width * g.channels <= MOST_VALUES
+                && [g.width, g.channels].iter().fold(g.height as u64, |n, &m| n * m as u64)
+                    <= MOST_VALUES
         }
     };
     if fine { Ok(size) } else { Err(format!("a possible size, found {size:?}")) }
+}
+
+/// At least the floats that a value takes in memory, with its padding.
+fn floats(size: Size) -> u64 {
+    let padded = |n: usize| n as u64 + 8;
+    match size {
+        Size::Vector(len) => padded(len),
+        Size::Planes(_) => 0,
+        Size::Picture(g) => padded(g.height) * padded(g.width) * padded(g.channels),
+    }
 }
 
 fn layer_size(layer: &Layer, known: &[Size], store: &Store) -> Result<Size, String> {

@@ -213,3 +213,17 @@ fn networks_that_do_not_fit_together_are_refused() {
         "weights",
     );
 }
+
+#[test]
+fn pictures_that_cannot_be_addressed_are_refused() {
+    let refusal = |side| {
+        let (network, store) = plain();
+        let sizes = [(side, side), (1, 1)];
+        Plan::new(Arc::new(network), Arc::new(store), Isa::Portable, &sizes).err()
+    };
+    assert_eq!(refusal(64), None);
+    assert!(refusal(1 << 15).is_some_and(|e| e.contains("possible size")));
+    // Each of its values can be addressed, but not all of them.
+    let all = refusal(1 << 13);
+    assert_eq!(all.is_some_and(|e| e.contains("values in memory")), usize::BITS == 32);
+}

@@ -69,9 +69,10 @@ pub fn read(file: &[u8], verify: bool) -> Result<Contents, (String, String)> {
     if version != u64::from(FORMAT_VERSION) {
         return refuse(&format!("version {FORMAT_VERSION} of the format"), version.to_string());
     }
-    let description = FIXED..FIXED + number(12, 4) as usize;
-    let start = number(16, 8) as usize;
-    let length = number(24, 8) as usize;
+    // What cannot be addressed here is no size that fits either.
+    let size = |at: usize, len: usize| usize::try_from(number(at, len)).unwrap_or(usize::MAX);
+    let (start, length) = (size(16, 8), size(24, 8));
+    let description = FIXED..FIXED.saturating_add(size(12, 4));
     let fits = description.len() <= MOST_DESCRIPTION
         && description.end <= start
         && start.is_multiple_of(PAGE)

@@ -38,6 +38,21 @@ fn every_altered_byte_is_found() {
     }
 }
 
+/// A size that is right but for what 32 bits do not hold, in a header that is otherwise whole.
+#[test]
+fn sizes_beyond_32_bits_are_not_cut_short() {
+    use sha2::{Digest, Sha256};
+    for at in [20, 28] {
+        let mut file = file();
+        file[at] = 1;
+        let description = 96..96 + usize::from(file[12]);
+        let first = Sha256::new().chain_update(&file[..32]).chain_update(&file[description]);
+        let checksum = first.finalize();
+        file[32..64].copy_from_slice(&checksum);
+        assert!(read(&file, true).is_err(), "byte {at}");
+    }
+}
+
 #[test]
 fn another_version_is_named() {
     let mut file = file();
