@@ -79,6 +79,10 @@ impl Stage for Mask {
         0.03
     }
 
+    fn held_bytes(&self) -> u64 {
+        (self.codes.len() * size_of::<u16>()) as u64
+    }
+
     fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {
         let shape = Shape { height: support.len(), ..self.output() };
         let top = rows.start - support.start;

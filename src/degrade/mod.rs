@@ -102,6 +102,10 @@ pub trait Degradation: Send + Sync {
     /// A classical, non-learned estimate of a block of the scene, `[channels, rows, width]`, from
     /// the rows of the measurement that it depends on.
     fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32>;
+    /// Bytes that the operator itself holds, as a mask does.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
     /// Bytes of working memory that `classical_rows` needs for a block, besides the rows that go in
     /// and come out and copies of them.
     fn classical_bytes(&self) -> u64 {

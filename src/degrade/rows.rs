@@ -52,6 +52,10 @@ pub trait Stage: Send + Sync {
     fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
         rows
     }
+    /// Bytes that the stage itself holds.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
     /// Bytes of working memory that the classical estimate of a block needs, besides what goes in
     /// and comes out.
     fn classical_bytes(&self) -> u64 {
@@ -264,6 +268,10 @@ impl Degradation for DisjointRows {
             return self.scene.height;
         }
         LEAST.next_multiple_of(self.common(|s| s.classical_block()))
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.stages.iter().map(|s| s.held_bytes()).sum()
     }
 
     fn classical_bytes(&self) -> u64 {

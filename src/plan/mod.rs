@@ -139,11 +139,12 @@ fn memory(job: &Job, grids: &[Grid], threads: usize, band: usize) -> Result<Memo
     let samples = usize::from(job.bits / 8) * (scene.channels + 1);
     let row = (scene.width * samples) as u64;
     let blends = job.settings.generative < 1.0;
+    let network = used * engine as u64;
     Ok(Memory {
         program: PROGRAM + CODING + (used - 1) * THREAD + CODED_ROWS * row,
         model: job.prior.held_bytes(),
-        network: used * engine as u64,
-        rows: rows::peak(a, grids, band, blends, threads),
+        network,
+        rows: rows::peak(a, grids, band, blends, threads, network),
         // Growing by doubling, a buffer has room for twice of what it holds.
         files: job.input_bytes + if job.output_is_held { 2 * row * scene.height as u64 } else { 0 },
     })

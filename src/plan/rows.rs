@@ -8,9 +8,28 @@ const FLOAT: u64 = size_of::<f32>() as u64;
 /// What a row costs besides its values: its place in the list and the allocator's own.
 const ROW: u64 = 40;
 
-/// The most bytes that rows and the buffers of a task take together; `threads` tiles are worked
-/// on at a time.
-pub fn peak(a: &dyn Degradation, grids: &[Grid], band: usize, blends: bool, threads: usize) -> u64 {
+/// The most bytes that rows and the buffers of a task take together, beside a network that takes
+/// `network` bytes from the first tile on; `threads` tiles are worked on at a time.
+pub fn peak(
+    a: &dyn Degradation,
+    grids: &[Grid],
+    band: usize,
+    blends: bool,
+    threads: usize,
+    network: u64,
+) -> u64 {
+    let (before, beside) = peaks(a, grids, band, blends, threads);
+    beside.max(before.saturating_sub(network)) + a.held_bytes()
+}
+
+/// The most bytes before the first tile, and from then on.
+fn peaks(
+    a: &dyn Degradation,
+    grids: &[Grid],
+    band: usize,
+    blends: bool,
+    threads: usize,
+) -> (u64, u64) {
     let (scene, measurement) = (a.scene(), a.measurement());
     let row = |values: usize| values as u64 * FLOAT + ROW;
     let scene_row = row(scene.channels * scene.width);
@@ -19,7 +38,8 @@ pub fn peak(a: &dyn Degradation, grids: &[Grid], band: usize, blends: bool, thre
     let mut order = Order::new(a, grids, band);
     let (mut y, mut started) = (Held::default(), Held::default());
     let mut states = vec![Held::default(); steps + 1];
-    let mut most = 0;
+    // First before any tile, then beside the network.
+    let (mut most, mut before) = (0, None);
     let held = |y: &Held, started: &Held, states: &[Held]| {
         y.rows() * measured_row
             + started.rows() * if blends { scene_row } else { 0 }
@@ -36,6 +56,7 @@ pub fn peak(a: &dyn Degradation, grids: &[Grid], band: usize, blends: bool, thre
                 rows.len() as u64 * scene_row
             }
             Task::Tiles { step, rows } => {
+                before.get_or_insert_with(|| std::mem::take(&mut most));
                 let tiles = &grids[step].rows[rows];
                 states[step + 1].end = tiles.last().map_or(0, |t| t.core_end);
                 let largest = tiles.iter().map(|r| r.core_end - r.core).max().unwrap_or(0);
@@ -56,7 +77,8 @@ pub fn peak(a: &dyn Degradation, grids: &[Grid], band: usize, blends: bool, thre
         }
     }
     // The allocator does not fit everything together without gaps: an eighth, by experience.
-    most + most / 8 + FLOAT * measured_block(a) as u64
+    let gaps = |bytes: u64| bytes + bytes / 8 + FLOAT * measured_block(a) as u64;
+    (gaps(before.unwrap_or(0)), gaps(most))
 }
 
 /// Rows `first .. end` of a strip.

@@ -145,7 +145,10 @@ impl Model {
         match &self.source {
             Source::Packed(_) => 0,
             #[cfg(feature = "onnx")]
-            Source::Onnx(model) => model.held_bytes(),
+            Source::Onnx(model) => {
+                let plans = self.plans.lock().unwrap_or_else(|e| e.into_inner());
+                model.held_bytes(plans.values().any(|p| matches!(p, Compiled::Graph(_))))
+            }
         }
     }
 

@@ -87,9 +87,10 @@ impl OnnxModel {
     }
 
     /// Private memory that the parsed file and what is made of it take, by experience: an upper
-    /// bound.
-    pub fn held_bytes(&self) -> u64 {
-        4 * self.size as u64 + (16 << 20)
+    /// bound. More where tract runs a part of it (`foreign`).
+    pub fn held_bytes(&self, foreign: bool) -> u64 {
+        let size = self.size as u64;
+        if foreign { 4 * size + (16 << 20) } else { 2 * size + (4 << 20) }
     }
 
     /// The network of our operators that is the whole model, for windows of any size.
