@@ -1,11 +1,16 @@
 //! Time of each kind of layer of the bundled prior, as multiply-accumulates of the plain
-//! convolution per second, beside the same processor's peak.
+//! convolution per second, beside what the same core can multiply and add at all.
 //!
 //!     cargo bench --bench kernels
 
+use std::hint::black_box;
 use std::time::Instant;
 
 use ddnm::kernels::*;
+use ddnm::prior::{self, Prior};
+
+/// Side of the window for the time of a whole evaluation: the bundled prior's core with its halo.
+const WINDOW: usize = 192;
 
 /// Best time of a call, in seconds.
 fn best(mut f: impl FnMut()) -> f64 {
@@ -20,9 +25,10 @@ fn best(mut f: impl FnMut()) -> f64 {
     best
 }
 
-fn main() {
-    println!("| path | layer | side | direct, GMAC/s | Winograd, GMAC/s |");
-    println!("|---|---|---|---|---|");
+fn main() -> ddnm::Result<()> {
+    println!("GMAC/s, of the plain convolution. f32 by two methods, int8 in whole numbers.\n");
+    println!("| path | layer | side | direct | Winograd | int8 | to direct | to Winograd |");
+    println!("|---|---|---|---|---|---|---|---|");
     for isa in Isa::available() {
         for (inputs, outputs, side) in [
             (12, 64, 32),
@@ -36,6 +42,10 @@ fn main() {
             layer(isa, inputs, outputs, side);
         }
     }
+    println!("\nOne evaluation of the bundled prior, window {WINDOW}, on one core.\n");
+    println!("| path | peak, GMAC/s | all of it at the peak, ms | ours, ms |");
+    println!("|---|---|---|---|");
+    Isa::available_in_floats().into_iter().try_for_each(network)
 }
 
 fn layer(isa: Isa, inputs: usize, outputs: usize, side: usize) {
@@ -43,21 +53,53 @@ fn layer(isa: Isa, inputs: usize, outputs: usize, side: usize) {
     let input = View { offset: 0, grid: grid(inputs) };
     let output = View { offset: input.grid.floats(), grid: grid(outputs) };
     let mut memory = vec![0.5; output.offset + output.grid.floats()];
-    let weights = vec![0.01; 9 * inputs * outputs];
+    let numbers = vec![0.01; 9 * inputs * outputs];
+    let bytes = vec![1; 9 * inputs * outputs];
+    let scales = vec![0.01; outputs];
     let bias = vec![0.0; output.grid.pixel()];
     let epilogue = Epilogue { bias: &bias, activation: Activation::Relu, residual: None };
-    let weights = Weights::F32(&weights);
+    let weights = Weights::F32(&numbers);
     let job = Conv { input, output, kernel: 3, stride: 1, pad: 1, spread: (1, 0, 0) };
     let mut scratch = vec![0.0; job.scratch_len(&weights)];
     let direct = best(|| conv(isa, &mut memory, &job, weights, &mut scratch, epilogue));
+    let int8 = ConvInt8 { conv: job, signed: true };
     let job = Winograd { input, output };
     let mut scratch = vec![0.0; job.scratch_len(&weights)];
     let fast = best(|| winograd(isa, &mut memory, &job, weights, &mut scratch, epilogue));
+    let weights = Weights::Int8(&bytes, &scales);
+    let mut scratch = vec![0.0; int8.scratch_len(isa)];
+    let whole = best(|| conv_int8(isa, &mut memory, &int8, weights, &mut scratch, epilogue));
     let macs = (9 * inputs * outputs * side * side) as f64;
     println!(
-        "| {} | {inputs} to {outputs} | {side} | {:.1} | {:.1} |",
+        "| {} | {inputs} to {outputs} | {side} | {:.1} | {:.1} | {:.1} | {:.2} | {:.2} |",
         isa.name(),
         macs / direct / 1e9,
-        macs / fast / 1e9
+        macs / fast / 1e9,
+        macs / whole / 1e9,
+        direct / whole,
+        fast / whole
     );
+}
+
+fn network(isa: Isa) -> ddnm::Result<()> {
+    const ROUNDS: usize = 1_000_000;
+    let macs = peak(isa, ROUNDS).0 as f64;
+    let peak = macs / best(|| _ = black_box(peak(isa, black_box(ROUNDS))));
+    let prior = prior::bundled()?.with_isa(isa);
+    let work: u64 = prior.layers(WINDOW, WINDOW)?.0.iter().map(|l| l.multiply_accumulates).sum();
+    let mut evaluator = prior.evaluator(WINDOW, WINDOW)?;
+    let level = prior.diffusion().at_sigma(0.2);
+    let x = vec![0.1; 3 * WINDOW * WINDOW];
+    let mut x0 = x.clone();
+    let mut result = Ok(());
+    let ours = best(|| result = evaluator.x0(&x, level, &mut x0));
+    result?;
+    println!(
+        "| {} | {:.1} | {:.2} | {:.2} |",
+        isa.name(),
+        peak / 1e9,
+        work as f64 / peak * 1e3,
+        ours * 1e3
+    );
+    Ok(())
 }
