@@ -17,6 +17,7 @@ use crate::run::{accepted, evaluate};
 pub struct Seeds(Vec<Seed>);
 
 struct Seed {
+    version: u32,
     description: Value,
     weights: Vec<u8>,
 }
@@ -34,7 +35,7 @@ impl Seeds {
 
     /// The file of a case.
     pub fn make(&self, r: &mut Random) -> Vec<u8> {
-        let Seed { description, weights } = r.pick(&self.0);
+        let Seed { version, description, weights } = r.pick(&self.0);
         let mut description = description.clone();
         let mut weights = weights.clone();
         let kind = r.below(20);
@@ -50,7 +51,7 @@ impl Seeds {
         if kind == 18 {
             damage(&mut text, r);
         }
-        let mut file = weights::write(&text, &weights);
+        let mut file = weights::write(*version, &text, &weights);
         if kind == 19 {
             // Mostly the numbers before the description.
             let mut start = file[..128].to_vec();
@@ -65,6 +66,7 @@ impl Seed {
     fn new(file: &[u8]) -> Seed {
         let parts = weights::read(file, true).expect("a packed model");
         Seed {
+            version: parts.version,
             description: serde_json::from_slice(&file[parts.description]).expect("a description"),
             weights: file[parts.weights].to_vec(),
         }

@@ -121,28 +121,38 @@ struct Block {
 /// so that the result of the convolution is none either.
 #[inline(always)]
 unsafe fn largest<S: Simd>(x: *const f32, len: usize, signed: bool) -> f32 {
-    let mut lanes = [0.0; 2 * BLOCK];
+    // As many floats as every grid is a multiple of, in vectors that do not wait for each other.
+    const AT_ONCE: usize = 32;
+    let mut lanes = [[0.0; AT_ONCE]; 3];
     // SAFETY: the caller's promise.
     unsafe {
         let zero = S::splat(0.0);
-        let (mut largest, mut poison) = (zero, zero);
-        for i in (0..len).step_by(S::LANES) {
-            let v = S::load(x.add(i));
-            poison = S::fma(v, zero, poison);
-            largest = S::max(largest, v);
-            if signed {
-                largest = S::max(largest, S::sub(zero, v));
+        let mut high = [zero; AT_ONCE / 4];
+        let mut low = [zero; AT_ONCE / 4];
+        let mut poison = [zero; AT_ONCE / 4];
+        for i in (0..len).step_by(AT_ONCE) {
+            for n in 0..AT_ONCE / S::LANES {
+                let v = S::load(x.add(i + n * S::LANES));
+                poison[n] = S::fma(v, zero, poison[n]);
+                high[n] = S::max(high[n], v);
+                low[n] = S::min(low[n], v);
             }
         }
-        S::store(lanes.as_mut_ptr(), largest);
-        S::store(lanes.as_mut_ptr().add(BLOCK), poison);
+        for n in 0..AT_ONCE / S::LANES {
+            S::store(lanes[0].as_mut_ptr().add(n * S::LANES), high[n]);
+            S::store(lanes[1].as_mut_ptr().add(n * S::LANES), low[n]);
+            S::store(lanes[2].as_mut_ptr().add(n * S::LANES), poison[n]);
+        }
     }
     let (mut largest, mut poison) = (0.0, 0.0);
-    for i in 0..BLOCK {
-        if lanes[i] > largest {
-            largest = lanes[i];
+    for i in 0..AT_ONCE {
+        if lanes[0][i] > largest {
+            largest = lanes[0][i];
         }
-        poison += lanes[BLOCK + i];
+        if signed && -lanes[1][i] > largest {
+            largest = -lanes[1][i];
+        }
+        poison += lanes[2][i];
     }
     largest + poison
 }
@@ -164,44 +174,27 @@ unsafe fn pack<D: Dot>(
     for tap in first_tap..first_tap + taps {
         for i in (0..pixel).step_by(4) {
             let mut rows = [[0; BLOCK]; 4];
-            for j in 0..4 {
-                if i + j < inputs {
-                    let start = ((i + j) * all_taps + tap) * columns;
-                    let row = &matrix[start..start + columns];
-                    if columns == BLOCK {
-                        rows[j].copy_from_slice(row);
-                    } else {
-                        rows[j][..columns].copy_from_slice(row);
+            for j in 0..4.min(inputs.saturating_sub(i)) {
+                let start = ((i + j) * all_taps + tap) * columns;
+                let row = &matrix[start..start + columns];
+                if columns == BLOCK {
+                    // SAFETY: as long as that.
+                    rows[j] = unsafe { row.as_ptr().cast::<[i8; BLOCK]>().read() };
+                } else {
+                    for c in 0..columns {
+                        rows[j][c] = row[c];
                     }
                 }
-                for c in 0..BLOCK {
-                    block.starts[c] += i32::from(rows[j][c]);
-                }
+            }
+            for c in 0..BLOCK {
+                let ab = i16::from(rows[0][c]) + i16::from(rows[1][c]);
+                let cd = i16::from(rows[2][c]) + i16::from(rows[3][c]);
+                block.starts[c] += i32::from(ab + cd);
             }
             // SAFETY: the caller's promise.
             unsafe {
-                if block.width == BLOCK {
-                    interleave::<D, BLOCK>(&rows, to);
-                } else {
-                    interleave::<D, { BLOCK / 2 }>(&rows, to);
-                }
+                D::arrange(&rows, block.width, to);
                 to = to.add(4 * block.width);
-            }
-        }
-    }
-}
-
-/// `[4][width]` to `[4 / GROUP][width][GROUP]`.
-#[inline(always)]
-unsafe fn interleave<D: Dot, const WIDTH: usize>(rows: &[[i8; BLOCK]; 4], to: *mut D::Weight) {
-    for group in 0..4 / D::GROUP {
-        for c in 0..WIDTH {
-            for j in 0..D::GROUP {
-                // SAFETY: the caller's promise.
-                unsafe {
-                    let to = to.add((group * WIDTH + c) * D::GROUP + j);
-                    *to = D::weight(rows[group * D::GROUP + j][c]);
-                }
             }
         }
     }

@@ -4,7 +4,7 @@
 #![allow(clippy::needless_range_loop)]
 
 use super::portable::Portable;
-use super::simd::Simd;
+use super::simd::{BLOCK, Simd};
 
 /// Values that are quantized at a time.
 pub const QUANTIZED: usize = 16;
@@ -25,8 +25,6 @@ pub unsafe trait Dot {
     type Weight: Copy;
     /// Sums of [`Simd::LANES`] outputs in 32 bits.
     type V: Copy;
-    /// Weights of one output that lie side by side: of 1, 2 or 4 inputs.
-    const GROUP: usize;
     /// Rows of the register block.
     const ROWS: usize;
 
@@ -36,14 +34,16 @@ pub unsafe trait Dot {
 
     unsafe fn load(p: *const i32) -> Self::V;
     unsafe fn to_floats(v: Self::V) -> <Self::Floats as Simd>::V;
-    fn weight(w: i8) -> Self::Weight;
+    /// Arranges the weights of four inputs for [`rank4`](Dot::rank4): `width` (8 or 16) outputs of
+    /// each row.
+    unsafe fn arrange(rows: &[[i8; BLOCK]; 4], width: usize, to: *mut Self::Weight);
 
     /// `round(x * inverse) + shift` for [`QUANTIZED`] values; halves go to the even number.
     unsafe fn quantize(x: *const f32, inverse: f32, shift: i32, to: *mut Self::Input);
 
     /// Four steps of a matrix product in registers, as [`Simd::rank4`]: adds
     /// `a[r][0..4] * b[0..4][..]` to `acc`. Row `r` of `a` starts `r * stride` inputs on; the four
-    /// rows of `b` are `N` vectors wide and lie as [`Dot::GROUP`] says: `[4 / GROUP][outputs][GROUP]`.
+    /// rows of `b` are `N` vectors wide and lie as [`arrange`](Dot::arrange) put them.
     unsafe fn rank4<const R: usize, const N: usize>(
         acc: &mut [[Self::V; N]; R],
         a: *const Self::Input,
@@ -61,7 +61,6 @@ unsafe impl Dot for PortableDot {
     type Input = i16;
     type Weight = i16;
     type V = [i32; 8];
-    const GROUP: usize = 1;
     const ROWS: usize = 4;
 
     #[inline(always)]
@@ -81,9 +80,15 @@ unsafe impl Dot for PortableDot {
         }
         floats
     }
+    /// One row after the other.
     #[inline(always)]
-    fn weight(w: i8) -> i16 {
-        i16::from(w)
+    unsafe fn arrange(rows: &[[i8; BLOCK]; 4], width: usize, to: *mut i16) {
+        for k in 0..4 {
+            for c in 0..width {
+                // SAFETY: the caller's promise.
+                unsafe { *to.add(k * width + c) = i16::from(rows[k][c]) };
+            }
+        }
     }
     #[inline(always)]
     unsafe fn quantize(x: *const f32, inverse: f32, shift: i32, to: *mut i16) {

@@ -8,6 +8,7 @@ use std::arch::asm;
 
 use super::dot::{Dot, QUANTIZED};
 use super::neon::Neon;
+use super::simd::BLOCK;
 
 /// Inputs are signed bytes: without a sign they are shifted down.
 #[inline(always)]
@@ -43,7 +44,6 @@ unsafe impl Dot for NeonPairs {
     type Input = i8;
     type Weight = i8;
     type V = int32x4_t;
-    const GROUP: usize = 2;
     // 4 x 4 sums, 8 halves of vectors of weights and 2 of inputs, and the products on their way.
     const ROWS: usize = 4;
 
@@ -61,9 +61,21 @@ unsafe impl Dot for NeonPairs {
         // SAFETY: see the impl.
         unsafe { vcvtq_f32_s32(v) }
     }
+    /// Pairs of inputs.
     #[inline(always)]
-    fn weight(w: i8) -> i8 {
-        w
+    unsafe fn arrange(rows: &[[i8; BLOCK]; 4], width: usize, to: *mut i8) {
+        // SAFETY: see the impl.
+        unsafe {
+            for pair in 0..2 {
+                let a = vld1q_s8(rows[2 * pair].as_ptr());
+                let b = vld1q_s8(rows[2 * pair + 1].as_ptr());
+                let to = to.add(pair * 2 * width);
+                vst1q_s8(to, vzip1q_s8(a, b));
+                if width == BLOCK {
+                    vst1q_s8(to.add(16), vzip2q_s8(a, b));
+                }
+            }
+        }
     }
     #[inline(always)]
     unsafe fn quantize(x: *const f32, inverse: f32, shift: i32, to: *mut i8) {
@@ -109,7 +121,6 @@ unsafe impl Dot for NeonDot {
     type Input = i8;
     type Weight = i8;
     type V = int32x4_t;
-    const GROUP: usize = 4;
     const ROWS: usize = 6;
 
     #[inline(always)]
@@ -126,9 +137,19 @@ unsafe impl Dot for NeonDot {
         // SAFETY: see the impl.
         unsafe { vcvtq_f32_s32(v) }
     }
+    /// All four weights of an output side by side.
     #[inline(always)]
-    fn weight(w: i8) -> i8 {
-        w
+    unsafe fn arrange(rows: &[[i8; BLOCK]; 4], width: usize, to: *mut i8) {
+        // SAFETY: see the impl.
+        unsafe {
+            let mut quads = [0i8; 4 * BLOCK];
+            let (a, b) = (vld1q_s8(rows[0].as_ptr()), vld1q_s8(rows[1].as_ptr()));
+            let (c, d) = (vld1q_s8(rows[2].as_ptr()), vld1q_s8(rows[3].as_ptr()));
+            vst4q_s8(quads.as_mut_ptr(), int8x16x4_t(a, b, c, d));
+            for n in 0..width / 4 {
+                vst1q_s8(to.add(16 * n), vld1q_s8(quads.as_ptr().add(16 * n)));
+            }
+        }
     }
     #[inline(always)]
     unsafe fn quantize(x: *const f32, inverse: f32, shift: i32, to: *mut i8) {

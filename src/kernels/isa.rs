@@ -197,6 +197,8 @@ macro_rules! dispatch_dot {
             // SAFETY: as above.
             unsafe { $kernel::<$crate::kernels::dot_neon::NeonDot>($($arg),*) }
         }
+        // Only x86-64 has two widths.
+        let _ = $half;
         // SAFETY: as in `dispatch`.
         unsafe {
             match $isa {

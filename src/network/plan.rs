@@ -178,6 +178,9 @@ impl Plan {
         match &layer.op {
             Op::Conv(conv) => {
                 let input = self.places[layer.inputs[0]].view();
+                if let Some(job) = self.int8(layer, conv, input, output) {
+                    return job.scratch_len(self.isa);
+                }
                 let weights = weights(conv.weights);
                 match self.winograd(conv, input, output) {
                     Some(job) => job.scratch_len(&weights),
@@ -209,6 +212,19 @@ impl Plan {
             && output.grid.height * output.grid.width >= WINOGRAD_PIXELS;
         (conv.kernel == 3 && conv.stride == 1 && conv.pad == [1, 1] && worth)
             .then_some(kernels::Winograd { input, output })
+    }
+
+    /// A convolution in whole numbers, where the network asks for it.
+    pub(super) fn int8(
+        &self,
+        layer: &Layer,
+        conv: &super::Conv,
+        input: View,
+        output: View,
+    ) -> Option<kernels::ConvInt8> {
+        let signed = !self.network.is_non_negative(layer.inputs[0]);
+        (conv.arithmetic == super::Arithmetic::Int8)
+            .then(|| kernels::ConvInt8 { conv: self.direct(conv, input, output), signed })
     }
 
     pub(super) fn direct(&self, conv: &super::Conv, input: View, output: View) -> kernels::Conv {

@@ -55,6 +55,7 @@ impl Builder {
             outputs,
             activation: Activation::None,
             residual: false,
+            arithmetic: Arithmetic::F32,
         };
         self.push(Op::Conv(conv), &[x, bias])
     }

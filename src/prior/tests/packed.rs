@@ -19,7 +19,7 @@ fn run(change: impl FnOnce(&mut Value)) -> crate::Result<()> {
     let parts = weights::read(&file, true).unwrap();
     let mut description = serde_json::from_slice(&file[parts.description]).unwrap();
     change(&mut description);
-    let file = weights::write(description.to_string().as_bytes(), &file[parts.weights]);
+    let file = weights::write(parts.version, description.to_string().as_bytes(), &file[parts.weights]);
     let model = Model::packed(Bytes::copy(&file), Path::new("model.ddnm"), true)?;
     let level = model.diffusion().at_sigma(0.3);
     model.evaluator(8, 8)?.x0(&[0.1; 3 * 64], level, &mut [0.0; 3 * 64])
