@@ -1,5 +1,7 @@
 //! `ddnm pack`.
 
+use std::path::Path;
+
 use super::args::{Pack, path};
 use super::print;
 use crate::error::{Error, Result};
@@ -22,7 +24,8 @@ pub fn run(args: Pack) -> Result<()> {
         "f32" => Arithmetic::F32,
         "int8" if format == Format::Int8 => Arithmetic::Int8,
         "int8" => {
-            let message = format!("--arithmetic int8: expected --weights int8, found {}", args.weights);
+            let message =
+                format!("--arithmetic int8: expected --weights int8, found {}", args.weights);
             return Err(Error::Usage(message));
         }
         other => {
@@ -34,7 +37,13 @@ pub fn run(args: Pack) -> Result<()> {
     io::check_writable(output)?;
     let bytes = prior::find(Some(&args.model))?.pack_for(format, arithmetic)?;
     io::write_bytes(output, &bytes)?;
+    if output == Path::new("-") {
+        return Ok(());
+    }
     let (weights, arithmetic) = (args.weights, args.arithmetic);
     let bytes = bytes.len();
-    print(&format!("{}: {bytes} bytes, weights in {weights}, arithmetic in {arithmetic}", args.output))
+    print(&format!(
+        "{}: {bytes} bytes, weights in {weights}, arithmetic in {arithmetic}",
+        args.output
+    ))
 }

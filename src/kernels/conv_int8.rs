@@ -181,9 +181,7 @@ unsafe fn pack<D: Dot>(
                     // SAFETY: as long as that.
                     rows[j] = unsafe { row.as_ptr().cast::<[i8; BLOCK]>().read() };
                 } else {
-                    for c in 0..columns {
-                        rows[j][c] = row[c];
-                    }
+                    rows[j][..columns].copy_from_slice(row);
                 }
             }
             for c in 0..BLOCK {

@@ -243,8 +243,9 @@ pub(super) fn transposed(input: View, output: View, tap: usize) -> kernels::Conv
 fn in_place(layer: &Layer) -> Option<Value> {
     match &layer.op {
         Op::Pointwise(_) | Op::Norm { .. } | Op::Add => layer.inputs.first().copied(),
+        // Not where the residual is also what the convolution reads.
         Op::Conv(super::Conv { residual: true, .. }) | Op::Transposed { residual: true, .. } => {
-            layer.inputs.get(2).copied()
+            layer.inputs.get(2).copied().filter(|v| *v != layer.inputs[0])
         }
         _ => None,
     }
