@@ -84,6 +84,8 @@ impl Model {
     /// With another set of kernels than the fastest, or than that which the environment names.
     pub fn with_isa(mut self, isa: Isa) -> Model {
         self.isa = isa;
+        // Plans are for one set.
+        self.plans = Mutex::default();
         self
     }
 
