@@ -13,9 +13,9 @@ use super::simd::BLOCK;
 /// AVX2 with inputs and weights in 16 bits: `vpmaddwd` adds two products of 16 bits in 32.
 ///
 /// `vpmaddubsw`, on bytes, would add two products in 16 bits and saturate unless an input or a
-/// weight gave up a bit. In registers it reaches 118 GMAC/s on an EPYC 9004 where this reaches 93;
-/// but inputs of 7 bits would be another quantization than that of all other paths, which now give
-/// the same bits. Winograd in `f32` is twice as fast as both on such a processor.
+/// weight gave up a bit. In registers it was a quarter faster when measured (Zen 4). But inputs of 7
+/// bits would be another quantization than that of all other paths, which now give the same bits;
+/// and Winograd in `f32` remains faster than both where there is no VNNI.
 pub struct Avx2Dot;
 
 /// Sixteen rounded values in 16 bits, in order.
