@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ddnm::network::Arithmetic;
 use ddnm::prior::Model;
 use ddnm::weights::{self, Bytes, Format};
 use prost::Message;
@@ -28,8 +29,9 @@ impl Seeds {
         let model = onnx::load(MANIFEST, &plain_network().encode_to_vec()).expect("a model");
         let small = [Format::F32, Format::F16, Format::Int8]
             .map(|format| model.pack(format).expect("a model of our own operators"));
+        let exact = model.pack_for(Format::Int8, Arithmetic::Int8).expect("one in 8 bits");
         // The small ones are faster.
-        let files = small.iter().cycle().take(9).chain([&bundled]);
+        let files = small.iter().chain([&exact]).cycle().take(12).chain([&bundled]);
         Seeds(files.map(|file| Seed::new(file)).collect())
     }
 
