@@ -241,6 +241,7 @@ impl Evidence<'_> {
                 "name": prior.name,
                 "sha256": prior.sha256,
                 "weights": prior.weights,
+                "arithmetic": prior.arithmetic,
                 "kernels": prior.kernels,
             },
             "mode": mode(&self.settings.mode),

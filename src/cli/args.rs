@@ -200,6 +200,9 @@ pub struct Pack {
     /// how weights are held: f32 (default), f16 or int8
     #[argh(option, default = "String::from(\"f32\")")]
     pub weights: String,
+    /// how convolutions calculate that stand it: f32 (default) or, with weights in int8, int8
+    #[argh(option, default = "String::from(\"f32\")")]
+    pub arithmetic: String,
 }
 
 /// Say what restore would do: tiles, evaluations, operations, bytes, seconds on this machine.

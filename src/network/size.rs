@@ -1,10 +1,10 @@
 //! The size of every value of a network for inputs of given sizes, and whether each operator can
 //! take what it gets: a model file is not to be trusted.
 
-use crate::kernels::Grid;
+use crate::kernels::{Grid, MOST_INPUTS};
 
-use super::{Conv, Input, Layer, Network, Op};
-use crate::weights::Store;
+use super::{Arithmetic, Conv, Input, Layer, Network, Op};
+use crate::weights::{Format, Store};
 
 /// The size of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +100,14 @@ fn layer_size(layer: &Layer, known: &[Size], store: &Store) -> Result<Size, Stri
         Some(found) if found == len => Ok(()),
         found => Err(format!("tensor {tensor} of {len} weights, found {found:?}")),
     };
+    // Those of a convolution have scales per output channel.
+    let blocks = |tensor: usize, len: usize, outputs: usize| {
+        weights(tensor, len)?;
+        match store.tensors().get(tensor).map(|entry| entry.outputs) {
+            Some(found) if found == outputs => Ok(()),
+            found => Err(format!("tensor {tensor} of {outputs} outputs, found {found:?}")),
+        }
+    };
     let odd = || Err(format!("other inputs than {inputs:?}"));
     Ok(match (&layer.op, inputs.as_slice()) {
         (Op::Constant { values, len }, []) => {
@@ -128,7 +136,9 @@ fn layer_size(layer: &Layer, known: &[Size], store: &Store) -> Result<Size, Stri
             Size::Picture(gather(*g, *unshuffle)?)
         }
         (Op::Conv(conv), [Size::Picture(g), Size::Vector(bias), rest @ ..]) => {
-            weights(conv.weights, volume(&[conv.kernel, conv.kernel, g.channels, conv.outputs]))?;
+            let inputs = volume(&[conv.kernel, conv.kernel, g.channels]);
+            blocks(conv.weights, inputs.saturating_mul(conv.outputs), conv.outputs)?;
+            arithmetic(conv, inputs, store)?;
             let grid = conv_size(conv, *g)?;
             residual(conv.residual, rest, grid, *bias, conv.outputs)?
         }
@@ -136,7 +146,7 @@ fn layer_size(layer: &Layer, known: &[Size], store: &Store) -> Result<Size, Stri
             Op::Transposed { weights: w, outputs, residual: is, .. },
             [Size::Picture(g), Size::Vector(bias), rest @ ..],
         ) => {
-            weights(*w, volume(&[4, g.channels, *outputs]))?;
+            blocks(*w, volume(&[4, g.channels, *outputs]), *outputs)?;
             let grid = Grid { height: 2 * g.height, width: 2 * g.width, channels: *outputs };
             residual(*is, rest, grid, *bias, *outputs)?
         }
@@ -214,6 +224,20 @@ fn conv_size(conv: &Conv, grid: Grid) -> Result<Grid, String> {
         None => Err(format!("sides of at least {}, found {n}", kernel - pad[0] - pad[1])),
     };
     Ok(Grid { height: along(grid.height)?, width: along(grid.width)?, channels: conv.outputs })
+}
+
+/// Whether a convolution of `inputs` per sum can be done in the arithmetic that it asks for.
+fn arithmetic(conv: &Conv, inputs: usize, store: &Store) -> Result<(), String> {
+    let format = store.tensors().get(conv.weights).map(|entry| entry.format);
+    match conv.arithmetic {
+        Arithmetic::Int8 if format != Some(Format::Int8) => {
+            Err(format!("weights in int8 for int8 arithmetic, found {format:?}"))
+        }
+        Arithmetic::Int8 if inputs > MOST_INPUTS => {
+            Err(format!("at most {MOST_INPUTS} inputs of a sum in int8 arithmetic, found {inputs}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn residual(

@@ -12,7 +12,7 @@ use super::room::Room;
 use super::{Evaluator, Identity, Manifest, Prior};
 use crate::error::{Error, Result};
 use crate::kernels::Isa;
-use crate::network::{Memory, Network, Plan};
+use crate::network::{Arithmetic, Memory, Network, Plan};
 use crate::schedule::{Diffusion, Level};
 use crate::weights::{Bytes, Format, Store};
 
@@ -86,6 +86,8 @@ impl Model {
     /// With another set of kernels than the fastest, or than that which the environment names.
     pub fn with_isa(mut self, isa: Isa) -> Model {
         self.isa = isa;
+        // Plans are for one set.
+        self.plans = Mutex::default();
         self
     }
 
@@ -112,12 +114,27 @@ impl Model {
         }
     }
 
-    /// The packed file of this model, with its weights in `format`.
+    /// How the convolutions calculate, if all of the model is ours.
+    pub fn arithmetic(&self) -> Arithmetic {
+        match &self.source {
+            Source::Packed(packed) => packed.network.arithmetic(),
+            #[cfg(feature = "onnx")]
+            Source::Onnx(_) => Arithmetic::F32,
+        }
+    }
+
+    /// The packed file of this model, with its weights in `format` and arithmetic in `f32`.
     pub fn pack(&self, format: Format) -> Result<Vec<u8>> {
+        self.pack_for(format, Arithmetic::F32)
+    }
+
+    /// As [`pack`](Model::pack), with the arithmetic of the convolutions that stand it. That in
+    /// `int8` needs weights in `int8`.
+    pub fn pack_for(&self, format: Format, arithmetic: Arithmetic) -> Result<Vec<u8>> {
         let (network, store) = self.network()?;
         let whole_timesteps = self.whole_timesteps();
         let manifest = Manifest { whole_timesteps, ..(*self.manifest).clone() };
-        Packed::write(&manifest, &network, &store, format)
+        Packed::write(&manifest, &network, &store, format, arithmetic)
     }
 
     /// Bytes of working memory that each thread needs for a window.
@@ -293,8 +310,13 @@ impl Prior for Model {
             Format::F16 => "f16",
             Format::Int8 => "int8",
         };
-        let kernels = self.isa.name().to_string();
-        Identity { name: self.manifest.name.clone(), sha256, weights: format.into(), kernels }
+        Identity {
+            name: self.manifest.name.clone(),
+            sha256,
+            weights: format.into(),
+            arithmetic: self.arithmetic().name().into(),
+            kernels: self.isa.in_floats().name().into(),
+        }
     }
 }
 
