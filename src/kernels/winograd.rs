@@ -24,8 +24,8 @@ const INPUT_BYTES: usize = 192 << 10;
 /// Tiles that are worked on at a time are a multiple of this: of every path's register block.
 const BATCH_STEP: usize = 12;
 
-/// Floats between input channels of the transformed weights: a cache line, so that the channels of
-/// a frequency do not fall into few cache sets.
+/// Floats between the frequencies of the transformed weights: a cache line, so that a kernel's 36
+/// values do not fall into few cache sets.
 const SKEW: usize = 16;
 
 /// A 3x3 convolution at stride 1 with one pixel of zeros around, by Winograd's method.
@@ -72,14 +72,14 @@ impl Winograd {
     }
 }
 
-/// Floats from one input channel to the next in a block of `width` output channels.
-fn channel_len(width: usize) -> usize {
-    FREQUENCIES * width + SKEW
+/// Floats from one frequency to the next in a block of `width` output channels.
+fn frequency_len(inputs: usize, width: usize) -> usize {
+    round_up(inputs, CHANNEL_STEP) * width + SKEW
 }
 
 /// Floats of a block of `width` output channels.
 fn block_len(inputs: usize, width: usize) -> usize {
-    round_up(inputs, CHANNEL_STEP) * channel_len(width)
+    FREQUENCIES * frequency_len(inputs, width)
 }
 
 /// Runs the convolution with weights in the order of [`arrange`](super::arrange). The paddings of input and output must be
@@ -171,7 +171,7 @@ unsafe fn run<S: Simd>(
 }
 
 /// `G g G^T` for one block of output channels: from `[in][taps][columns]` to
-/// `[in][frequencies][width]`.
+/// `[frequencies][in][width]`.
 #[inline(always)]
 unsafe fn weights_block<S: Simd>(
     matrix: &[f32],
@@ -179,6 +179,7 @@ unsafe fn weights_block<S: Simd>(
     (columns, width): (usize, usize),
     block: *mut f32,
 ) {
+    let frequency = frequency_len(inputs, width);
     for i in 0..round_up(inputs, CHANNEL_STEP) {
         for lane in (0..width).step_by(S::LANES) {
             // SAFETY: the caller's promise.
@@ -194,16 +195,23 @@ unsafe fn weights_block<S: Simd>(
                         ]);
                     }
                 }
-                let to = block.add(i * channel_len(width) + lane);
+                let to = opaque(block.add(i * width + lane));
                 for row in 0..IN {
                     let out = kernel_1d::<S>([half[0][row], half[1][row], half[2][row]]);
                     for column in 0..IN {
-                        S::store(to.add((row * IN + column) * width), out[column]);
+                        S::store(to.add((row * IN + column) * frequency), out[column]);
                     }
                 }
             }
         }
     }
+}
+
+/// The pointer itself. Without this the compiler steps dozens of addresses along in memory, one for
+/// each place that is reached from the pointer, which costs more than working them out.
+#[inline(always)]
+fn opaque(pointer: *mut f32) -> *mut f32 {
+    std::hint::black_box(pointer)
 }
 
 /// Columns `lane..` of the row that starts at `row`; zeros where it has no more columns.
@@ -234,14 +242,15 @@ unsafe fn products<S: Simd>(
     sums: *mut f32,
 ) {
     let stride = FREQUENCIES * depth;
-    let rows = Rows { stride, segments: 1, segment: 0, length: depth, b: channel_len(width) };
+    let rows = Rows { stride, segments: 1, segment: 0, length: depth, b: width };
+    let frequency = depth * width + SKEW;
     for f in 0..FREQUENCIES {
         for n in (0..count).step_by(S::ROWS) {
             let rows_left = S::ROWS.min(count - n);
             // SAFETY: the caller's promise.
             unsafe {
                 let a = spectrum.add((n * FREQUENCIES + f) * depth);
-                let b = block.add(f * width);
+                let b = block.add(f * frequency);
                 let out = sums.add((n * FREQUENCIES + f) * BLOCK);
                 product::sums::<S>(a, rows, rows_left, b, width, (out, FREQUENCIES * BLOCK));
             }
