@@ -22,11 +22,15 @@ nm -C -S --size-sort "$1" | awk -v depth="${2:-1}" '
         sub(/^[^ ]+ [^ ]+ [^ ] /, "", name)
         # From `<&mut dyn a::B as c::D>::e` to `a::B as c::D>::e`.
         while (sub(/^(<|&|\*|\[|\(|mut |const |dyn |impl )/, "", name)) {}
-        if (!match(name, /^[a-z_][a-z0-9_]*::/)) name = (name ~ /^[A-Z]/ ? "core::" : "C and assembly::")
-        count = split(name, part, "::")
-        key = part[1]
-        for (i = 2; i <= depth && i < count; i++) key = key "::" part[i]
-        sub(/[ <>{,].*/, "", key) 
+        if (match(name, /^[a-z_][a-z0-9_]*::/)) {
+            count = split(name, part, "::")
+            key = part[1]
+            for (i = 2; i <= depth && i < count; i++) key = key "::" part[i]
+            sub(/[ <>{,].*/, "", key)
+        } else {
+            # Generic parameters that stand for types, and what has no crate.
+            key = name ~ /^[A-Z]/ ? "core" : "C and assembly"
+        }
         bytes[key] += size
         total += size
     }
