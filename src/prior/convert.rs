@@ -25,8 +25,7 @@ impl Window {
     pub fn fit(&mut self, manifest: &Manifest, height: usize, width: usize) {
         let [state, told, output] = Window::lengths(manifest, height, width);
         let fit = |v: &mut Vec<f32>, len: usize| {
-            v.clear();
-            v.reserve_exact(len);
+            v.reserve_exact(len.saturating_sub(v.len()));
             v.resize(len, 0.0);
         };
         fit(&mut self.state, state);
