@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use crate::frame::Shape;
 use crate::prior::{Model, Prior};
 use crate::sampler::grid::Grid;
-use crate::sampler::{Settings, grids, tiling};
+use crate::sampler::{Mode, Settings, grids, tiling};
 
 /// A restoration that is to be planned.
 pub struct Job<'a> {
@@ -72,7 +72,7 @@ impl Memory {
 }
 
 /// What the program takes before it does anything: its relocated data, stacks, the allocator.
-const PROGRAM: u64 = 1 << 20;
+const PROGRAM: u64 = 1152 << 10;
 /// What each further thread takes: its stack as far as it is used, and an allocator of its own.
 const THREAD: u64 = 256 << 10;
 /// Buffers of the decoder and of the encoder of a picture, and of their files.
@@ -136,15 +136,21 @@ fn memory(job: &Job, grids: &[Grid], threads: usize, band: usize) -> Result<Memo
     // The state in the window, and what goes into the prior and comes out of it.
     let window = (scene.channels + 2 * job.prior.channels()) * height * width * size_of::<f32>();
     let engine = job.prior.memory(height, width)? + window;
+    let core = grids.iter().map(Grid::largest_core).max().unwrap_or(0);
     let samples = usize::from(job.bits / 8) * (scene.channels + 1);
     let row = (scene.width * samples) as u64;
-    let blends = job.settings.generative < 1.0;
-    let network = used * engine as u64;
+    let way = rows::Way {
+        band,
+        threads,
+        blends: job.settings.generative < 1.0,
+        draws: job.settings.mode != Mode::Faithful,
+    };
+    let network = used * (engine as u64 + rows::tile_bytes(a, core));
     Ok(Memory {
         program: PROGRAM + CODING + (used - 1) * THREAD + CODED_ROWS * row,
         model: job.prior.held_bytes(),
         network,
-        rows: rows::peak(a, grids, band, blends, threads, network),
+        rows: rows::peak(a, grids, &way, network),
         // Growing by doubling, a buffer has room for twice of what it holds.
         files: job.input_bytes + if job.output_is_held { 2 * row * scene.height as u64 } else { 0 },
     })

@@ -8,48 +8,48 @@ const FLOAT: u64 = size_of::<f32>() as u64;
 /// What a row costs besides its values: its place in the list and the allocator's own.
 const ROW: u64 = 40;
 
-/// The most bytes that rows and the buffers of a task take together, beside a network that takes
-/// `network` bytes from the first tile on; `threads` tiles are worked on at a time.
-pub fn peak(
-    a: &dyn Degradation,
-    grids: &[Grid],
-    band: usize,
-    blends: bool,
-    threads: usize,
-    network: u64,
-) -> u64 {
-    let (before, beside) = peaks(a, grids, band, blends, threads);
+/// How a restoration goes about it, as far as it matters for its rows.
+pub struct Way {
+    /// Rows of tiles at a time.
+    pub band: usize,
+    /// Tiles at a time.
+    pub threads: usize,
+    /// Whether the classical estimate is blended in at the end.
+    pub blends: bool,
+    /// Whether noise is drawn.
+    pub draws: bool,
+}
+
+/// The most bytes that rows and the buffers of a task take together, beside `network` bytes that
+/// are taken from the first tile on.
+pub fn peak(a: &dyn Degradation, grids: &[Grid], way: &Way, network: u64) -> u64 {
+    let (before, beside) = peaks(a, grids, way);
     beside.max(before.saturating_sub(network)) + a.held_bytes()
 }
 
 /// The most bytes before the first tile, and from then on.
-fn peaks(
-    a: &dyn Degradation,
-    grids: &[Grid],
-    band: usize,
-    blends: bool,
-    threads: usize,
-) -> (u64, u64) {
+fn peaks(a: &dyn Degradation, grids: &[Grid], way: &Way) -> (u64, u64) {
     let (scene, measurement) = (a.scene(), a.measurement());
     let row = |values: usize| values as u64 * FLOAT + ROW;
     let scene_row = row(scene.channels * scene.width);
     let measured_row = row(measurement.channels * measurement.width);
     let steps = grids.len();
-    let mut order = Order::new(a, grids, band);
+    let mut order = Order::new(a, grids, way.band, way.threads);
     let (mut y, mut started) = (Held::default(), Held::default());
     let mut states = vec![Held::default(); steps + 1];
     // First before any tile, then beside the network.
     let (mut most, mut before) = (0, None);
     let held = |y: &Held, started: &Held, states: &[Held]| {
         y.rows() * measured_row
-            + started.rows() * if blends { scene_row } else { 0 }
+            + started.rows() * if way.blends { scene_row } else { 0 }
             + states.iter().map(|s| s.rows() * scene_row).sum::<u64>()
     };
     while let Some(task) = order.next_task() {
         let buffers = match task {
             Task::Start { rows, support } => {
                 y.end = y.end.max(support.end);
-                let buffers = classical(a, rows.len(), support.len());
+                let blocks = rows.len().div_ceil(a.classical_block()) as u64;
+                let buffers = classical(a, rows.len(), support.len(), blocks);
                 most = most.max(held(&y, &started, &states) + buffers);
                 started.end = rows.end;
                 states[0].end = rows.end;
@@ -59,12 +59,15 @@ fn peaks(
                 before.get_or_insert_with(|| std::mem::take(&mut most));
                 let tiles = &grids[step].rows[rows];
                 states[step + 1].end = tiles.last().map_or(0, |t| t.core_end);
-                let largest = tiles.iter().map(|r| r.core_end - r.core).max().unwrap_or(0);
-                let columns = grids[step].columns.iter().map(|c| c.core_end - c.core);
-                let largest = largest * columns.max().unwrap_or(0);
                 match a.reach() {
-                    Reach::Local => threads.min(grids[step].len()) as u64 * advance(a, largest),
-                    Reach::Global => advance(a, scene.plane()),
+                    Reach::Local => {
+                        let at_once = way.threads.min(grids[step].len()) as u64;
+                        at_once * projection(a, grids[step].largest_core(), way.draws)
+                    }
+                    Reach::Global => {
+                        let whole = scene.plane();
+                        tile_bytes(a, whole) + projection(a, whole, way.draws)
+                    }
                 }
             }
             Task::Finish { rows } => finish(a, rows.len()),
@@ -76,8 +79,8 @@ fn peaks(
             state.first = order.first_of_state(k);
         }
     }
-    // The allocator does not fit everything together without gaps: an eighth, by experience.
-    let gaps = |bytes: u64| bytes + bytes / 8 + FLOAT * measured_block(a) as u64;
+    // The allocator does not fit everything together without gaps: a sixth, by experience.
+    let gaps = |bytes: u64| bytes + bytes / 6 + FLOAT * measured_block(a) as u64;
     (gaps(before.unwrap_or(0)), gaps(most))
 }
 
@@ -94,28 +97,43 @@ impl Held {
     }
 }
 
-/// Buffers of a classical estimate of some rows from `support` rows of the measurement.
-fn classical(a: &dyn Degradation, rows: usize, support: usize) -> u64 {
+/// Buffers of a classical estimate of some rows, in so many blocks, from `support` rows of the
+/// measurement.
+fn classical(a: &dyn Degradation, rows: usize, support: usize, blocks: u64) -> u64 {
     let (scene, measurement) = (a.scene(), a.measurement());
     let estimate = rows * scene.channels * scene.width;
     let measured = support * measurement.channels * measurement.width;
     // First it is made, then corrected by what was measured.
-    let made = FLOAT * (estimate + 2 * measured) as u64 + a.classical_bytes();
+    let made = FLOAT * (estimate + 2 * measured) as u64 + blocks * a.classical_bytes();
     made.max(FLOAT * (2 * estimate + 4 * measured) as u64)
 }
 
-/// Buffers of a projection of `pixels` of the scene: state, estimate, correction and a draw's two
-/// kinds of noise; the measurement, its residual and spectrum.
-fn advance(a: &dyn Degradation, pixels: usize) -> u64 {
-    let values = pixels * a.scene().channels;
-    let share = a.measurement().len() as f64 / a.scene().len() as f64;
-    FLOAT * (4 * values as u64 + (3.0 * values as f64 * share) as u64)
+/// Bytes that a thread holds for the core of a tile of `pixels`: the state, what becomes of it, the
+/// correction; the measurement and its residual.
+pub fn tile_bytes(a: &dyn Degradation, pixels: usize) -> u64 {
+    let values = (pixels * a.scene().channels) as u64;
+    FLOAT * (3 * values + 2 * measured_share(a, values))
+}
+
+/// Of so many values of the scene, how many a measurement has.
+fn measured_share(a: &dyn Degradation, values: u64) -> u64 {
+    (values as f64 * a.measurement().len() as f64 / a.scene().len() as f64) as u64
+}
+
+/// Buffers of a projection of `pixels` of the scene besides: the scaled residual, and a draw's
+/// kinds of noise.
+fn projection(a: &dyn Degradation, pixels: usize, draws: bool) -> u64 {
+    let values = (pixels * a.scene().channels) as u64;
+    FLOAT * (measured_share(a, values) + if draws { 4 * values } else { 0 })
 }
 
 /// Buffers of the last pass over some rows, and of their way into the file and the certificate.
 fn finish(a: &dyn Degradation, rows: usize) -> u64 {
     let region = full_width(0..rows, a.scene());
-    FLOAT * (5 * a.scene().channels * region.area()) as u64 + advance(a, region.area())
+    let pixels = region.area();
+    FLOAT * (5 * a.scene().channels * pixels) as u64
+        + tile_bytes(a, pixels)
+        + projection(a, pixels, false)
 }
 
 /// Values of the measurement that are converted at a time.

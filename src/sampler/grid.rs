@@ -117,6 +117,12 @@ impl Grid {
         (most(&self.rows), most(&self.columns))
     }
 
+    /// Pixels of the largest core.
+    pub fn largest_core(&self) -> usize {
+        let most = |spans: &[Span]| spans.iter().map(|s| s.core_end - s.core).max().unwrap_or(0);
+        most(&self.rows) * most(&self.columns)
+    }
+
     /// Pixels of all windows together: what the network has to do.
     pub fn window_pixels(&self) -> usize {
         let side = |spans: &[Span]| spans.iter().map(|s| s.size).sum::<usize>();

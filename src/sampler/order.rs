@@ -19,8 +19,8 @@ use crate::degrade::{Degradation, Reach, full_width};
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Task {
-    /// Make the classical estimate of these rows of the scene, a block, from these rows of the
-    /// measurement.
+    /// Make the classical estimate of these rows of the scene, whole blocks, from these rows of
+    /// the measurement.
     Start { rows: Range<usize>, support: Range<usize> },
     /// Take these rows of tiles through a step.
     Tiles { step: usize, rows: Range<usize> },
@@ -33,6 +33,8 @@ pub struct Order<'a> {
     a: &'a dyn Degradation,
     grids: &'a [Grid],
     band: usize,
+    /// Rows of the scene that are started at a time.
+    starts: usize,
     height: usize,
     /// Rows of the scene with a classical estimate.
     started: usize,
@@ -44,9 +46,11 @@ pub struct Order<'a> {
 }
 
 impl<'a> Order<'a> {
-    /// The order for the tiles `grids` of each step, at most `band` rows of them at a time.
-    pub fn new(a: &'a dyn Degradation, grids: &'a [Grid], band: usize) -> Order<'a> {
+    /// The order for the tiles `grids` of each step, at most `band` rows of them and `blocks`
+    /// blocks of the classical estimate at a time.
+    pub fn new(a: &'a dyn Degradation, grids: &'a [Grid], band: usize, blocks: usize) -> Order<'a> {
         Order {
+            starts: blocks.saturating_mul(a.classical_block()),
             a,
             grids,
             band,
@@ -104,11 +108,20 @@ impl<'a> Order<'a> {
             return Some(Task::Tiles { step, rows });
         }
         if self.started < self.height {
-            let rows = self.started..(self.started + self.a.classical_block()).min(self.height);
+            let rows = self.started..self.started.saturating_add(self.starts).min(self.height);
             (self.started, self.complete[0]) = (rows.end, rows.end);
-            return Some(Task::Start { support: self.a.classical_support(rows.clone()), rows });
+            return Some(Task::Start { support: self.support(&rows), rows });
         }
         None
+    }
+
+    /// The rows of the measurement that whole blocks of rows of the scene depend on.
+    fn support(&self, rows: &Range<usize>) -> Range<usize> {
+        let block = self.a.classical_block();
+        let last = (rows.end - 1) / block * block..rows.end;
+        let first = rows.start..(rows.start + block).min(rows.end);
+        let support = |rows| self.a.classical_support(rows);
+        support(first).start..support(last).end
     }
 
     /// The first row of state `k` that is still needed.

@@ -17,6 +17,24 @@ pub struct Steps<'a> {
     pub settings: &'a Settings,
 }
 
+/// Buffers of a step, kept from tile to tile: fresh ones would cost page faults.
+#[derive(Default)]
+pub struct Buffers {
+    residual: Vec<f32>,
+    measured: Vec<f32>,
+    correction: Vec<f32>,
+}
+
+/// The first `len` values of a buffer that grows to what is needed; what they hold is left from
+/// before.
+pub fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
+    if buffer.len() < len {
+        buffer.reserve_exact(len - buffer.len());
+        buffer.resize(len, 0.0);
+    }
+    &mut buffer[..len]
+}
+
 /// Amplitudes of one step in one direction of the scene.
 struct Amplitudes {
     /// How far the estimate is moved to the measurement, 0 to 1.
@@ -55,7 +73,15 @@ impl Steps<'_> {
 
     /// Takes step `k` on `region`: on entry `x0` is the prior's estimate and `state` what it was
     /// made from; on return `x0` is the next state. `y` holds the measurement of the region.
-    pub fn advance(&self, k: usize, region: Region, y: &Strip, state: &[f32], x0: &mut [f32]) {
+    pub fn advance(
+        &self,
+        k: usize,
+        region: Region,
+        y: &Strip,
+        state: &[f32],
+        x0: &mut [f32],
+        buffers: &mut Buffers,
+    ) {
         x0.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
         let (level, next) = (self.settings.levels[k], self.next_level(k));
         let sigma_y = self.settings.sigma_y;
@@ -63,29 +89,36 @@ impl Steps<'_> {
             Mode::Faithful => {
                 let sigma2 = level.sigma().powi(2);
                 let weight = |s: f32| (sigma2 / (sigma2 + (sigma_y / f64::from(s)).powi(2))) as f32;
-                self.project(region, y, &weight, x0);
+                self.project(region, y, &weight, x0, buffers);
             }
             Mode::Sample { eta, rule, seed } => {
                 let field =
                     NoiseField { seed, frame: self.settings.frame, draw: START + 1 + k as u16 };
                 let eta = effective_eta(eta, rule, level, next);
-                self.draw(region, y, level, next, eta, field, state, x0);
+                self.draw(region, y, level, next, eta, field, state, x0, buffers);
             }
         }
     }
 
     /// `x0 <- x0 + A+ W (y - A x0)`.
-    fn project(&self, region: Region, y: &Strip, weight: &dyn Fn(f32) -> f32, x0: &mut [f32]) {
+    fn project(
+        &self,
+        region: Region,
+        y: &Strip,
+        weight: &dyn Fn(f32) -> f32,
+        x0: &mut [f32],
+        buffers: &mut Buffers,
+    ) {
         let measured = self.a.measured(region);
-        let channels = self.a.measurement().channels;
-        let mut r = vec![0.0; measured.shape(channels).len()];
-        self.a.apply(region, x0, &mut r);
-        let mut expected = vec![0.0; r.len()];
-        y.read(measured, &mut expected);
-        r.iter_mut().zip(&expected).for_each(|(r, y)| *r = y - *r);
-        let mut correction = vec![0.0; x0.len()];
-        self.a.pinv(region, &r, weight, &mut correction);
-        x0.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
+        let len = measured.shape(self.a.measurement().channels).len();
+        let residual = room(&mut buffers.residual, len);
+        self.a.apply(region, x0, residual);
+        let expected = room(&mut buffers.measured, len);
+        y.read(measured, expected);
+        residual.iter_mut().zip(&*expected).for_each(|(r, y)| *r = y - *r);
+        let correction = room(&mut buffers.correction, x0.len());
+        self.a.pinv(region, residual, weight, correction);
+        x0.iter_mut().zip(&*correction).for_each(|(x, c)| *x += c);
     }
 
     /// A step of DDNM (without noise in the measurement) or DDNM+ (with).
@@ -100,6 +133,7 @@ impl Steps<'_> {
         field: NoiseField,
         state: &[f32],
         x0: &mut [f32],
+        buffers: &mut Buffers,
     ) {
         let channels = self.a.scene().channels;
         let (signal, noise) = (level.signal() as f32, level.noise() as f32);
@@ -120,7 +154,7 @@ impl Steps<'_> {
             }
             ddnm_plus(f64::from(s), sigma_y, next, eta)
         };
-        self.project(region, y, &|s| range(s).lambda as f32, x0);
+        self.project(region, y, &|s| range(s).lambda as f32, x0, buffers);
         let mut noise_out: Vec<f32> =
             z.iter().zip(&eps).map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e).collect();
         if sigma_y > 0.0 {

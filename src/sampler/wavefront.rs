@@ -2,13 +2,14 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use super::finish::finish;
 use super::grid::{Grid, Tile};
 use super::order::{Order, Task};
-use super::step::Steps;
+use super::step::{Buffers, Steps, room};
 use super::strip::Strip;
 use super::{Finished, OnFinished, OnProgress, Progress, Settings, grids};
 use crate::degrade::{Degradation, Reach, full_width};
@@ -35,18 +36,20 @@ pub fn run(
         progress: Mutex::new((progress, Progress { done: 0, total })),
         stop: AtomicBool::new(false),
     };
-    let mut order = Order::new(a, &grids, settings.band.unwrap_or(usize::MAX));
+    let band = settings.band.unwrap_or(usize::MAX);
+    let mut order = Order::new(a, &grids, band, settings.threads);
     while let Some(task) = order.next_task() {
         match task {
             Task::Start { rows, support } => {
                 strips.measure(support.end, source)?;
-                let mut x = a.classical_rows(rows.clone(), &strips.y.rows(support));
-                let region = full_width(rows, a.scene());
-                if let Some(classical) = &mut strips.classical {
-                    classical.append(region, &x);
+                for (rows, mut x) in wave.classical(rows, &strips.y) {
+                    let region = full_width(rows, a.scene());
+                    if let Some(classical) = &mut strips.classical {
+                        classical.append(region, &x);
+                    }
+                    wave.steps.start(region, &mut x);
+                    strips.states[0].append(region, &x);
                 }
-                wave.steps.start(region, &mut x);
-                strips.states[0].append(region, &x);
             }
             Task::Tiles { step, rows } => {
                 let (before, after) = strips.states.split_at_mut(step + 1);
@@ -138,22 +141,61 @@ struct Worker {
     window: Vec<f32>,
     input: Vec<f32>,
     estimate: Vec<f32>,
+    /// The state in a tile's core, and what becomes of it.
+    before: Vec<f32>,
+    core: Vec<f32>,
+    buffers: Buffers,
 }
 
 impl Worker {
     fn new(grids: &[Grid], a: &dyn Degradation, prior: &dyn Prior) -> Worker {
         let pixels = grids.iter().map(Grid::largest_window).map(|(h, w)| h * w).max().unwrap_or(0);
+        let cores = grids.iter().map(Grid::largest_core).max().unwrap_or(0);
         let buffer = |channels| Vec::with_capacity(channels * pixels);
         Worker {
             evaluators: HashMap::new(),
             window: buffer(a.scene().channels),
             input: buffer(prior.channels()),
             estimate: buffer(prior.channels()),
+            before: Vec::with_capacity(a.scene().channels * cores),
+            core: Vec::with_capacity(prior.channels() * cores),
+            buffers: Buffers::default(),
         }
     }
 }
 
 impl Wave<'_> {
+    /// Classical estimates of whole blocks of rows, each on a thread of its own.
+    fn classical(&self, rows: Range<usize>, y: &Strip) -> Vec<(Range<usize>, Vec<f32>)> {
+        let a = self.steps.a;
+        let blocks: Vec<Range<usize>> = rows
+            .clone()
+            .step_by(a.classical_block())
+            .map(|top| top..(top + a.classical_block()).min(rows.end))
+            .collect();
+        let estimate = |rows: &Range<usize>| {
+            let support = a.classical_support(rows.clone());
+            (rows.clone(), a.classical_rows(rows.clone(), &y.rows(support)))
+        };
+        let (own, others) = blocks.split_at(1);
+        std::thread::scope(|scope| {
+            let started: Vec<_> = others
+                .iter()
+                .map(|rows| {
+                    let start = std::thread::Builder::new();
+                    (rows, start.spawn_scoped(scope, || estimate(rows)))
+                })
+                .collect();
+            let mut done = vec![estimate(&own[0])];
+            done.extend(started.into_iter().map(|(rows, thread)| match thread {
+                // A thread that panicked has a bug to show: let it.
+                Ok(thread) => thread.join().unwrap_or_else(|p| std::panic::resume_unwind(p)),
+                Err(_) => estimate(rows),
+            }));
+            done
+        })
+    }
+
     /// Evaluates some tiles of step `k`, spread over the workers.
     #[allow(clippy::too_many_arguments)]
     fn run_tiles(
@@ -176,7 +218,7 @@ impl Wave<'_> {
                 let core = self.run_tile(k, tile, y, state, worker).inspect_err(|_| {
                     shared.stop.store(true, Ordering::Relaxed);
                 })?;
-                lock(&next).write(tile.core(), &core);
+                lock(&next).write(tile.core(), core);
                 shared.tile_done();
             }
             Ok(())
@@ -205,14 +247,14 @@ impl Wave<'_> {
 
     /// The core of one tile after step `k` (or the prior's estimate of it, where the projection
     /// needs the whole frame).
-    fn run_tile(
+    fn run_tile<'w>(
         &self,
         k: usize,
         tile: &Tile,
         y: &Strip,
         state: &Strip,
-        worker: &mut Worker,
-    ) -> Result<Vec<f32>> {
+        worker: &'w mut Worker,
+    ) -> Result<&'w [f32]> {
         let scene = self.steps.a.scene();
         let (height, width) = (tile.rows.size, tile.columns.size);
         let (pixels, channels) = (height * width, self.prior.channels());
@@ -220,28 +262,29 @@ impl Wave<'_> {
             Entry::Occupied(held) => held.into_mut(),
             Entry::Vacant(empty) => empty.insert(self.prior.evaluator(height, width)?),
         };
-        worker.window.resize(scene.channels * pixels, 0.0);
-        state.read_window(tile, &mut worker.window);
+        let window = room(&mut worker.window, scene.channels * pixels);
+        state.read_window(tile, window);
         let scale = self.steps.input_scale(k);
-        worker.input.clear();
+        let input = room(&mut worker.input, channels * pixels);
         // A gray scene goes through a colour prior as equal channels.
-        for _ in 0..channels / scene.channels {
-            worker.input.extend(worker.window.iter().map(|v| v * scale));
+        for part in input.chunks_exact_mut(window.len()) {
+            part.iter_mut().zip(&*window).for_each(|(to, v)| *to = v * scale);
         }
-        worker.estimate.resize(channels * pixels, 0.0);
-        evaluator.x0(&worker.input, self.steps.settings.levels[k], &mut worker.estimate)?;
+        let estimate = room(&mut worker.estimate, channels * pixels);
+        evaluator.x0(input, self.steps.settings.levels[k], estimate)?;
 
         let core = tile.core();
         let (top, left) = (core.y - tile.rows.window, core.x - tile.columns.window);
         let cut = |planes: &[f32], out: &mut Vec<f32>| {
+            out.clear();
             for plane in planes.chunks_exact(pixels) {
                 for row in plane.chunks_exact(width).skip(top).take(core.height) {
                     out.extend_from_slice(&row[left..left + core.width]);
                 }
             }
         };
-        let mut x0 = Vec::with_capacity(channels * core.area());
-        cut(&worker.estimate, &mut x0);
+        let x0 = &mut worker.core;
+        cut(estimate, x0);
         if channels > scene.channels {
             let area = core.area();
             for i in 0..area {
@@ -259,9 +302,8 @@ impl Wave<'_> {
             });
         }
         if self.steps.a.reach() == Reach::Local {
-            let mut before = Vec::with_capacity(x0.len());
-            cut(&worker.window, &mut before);
-            self.steps.advance(k, core, y, &before, &mut x0);
+            cut(window, &mut worker.before);
+            self.steps.advance(k, core, y, &worker.before, x0, &mut worker.buffers);
         }
         Ok(x0)
     }
@@ -272,7 +314,7 @@ impl Wave<'_> {
         let whole = Region::whole(scene);
         let before = state.rows(0..scene.height);
         let mut x0 = next.rows(0..scene.height);
-        self.steps.advance(k, whole, y, &before, &mut x0);
+        self.steps.advance(k, whole, y, &before, &mut x0, &mut Buffers::default());
         next.write(whole, &x0);
     }
 }
