@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use ddnm::classical::{bicubic, demosaic, fill};
-use ddnm::degrade::{self, Degradation, DisjointRows, Spec};
+use ddnm::degrade::{self, Degradation, Spec};
 use ddnm::frame::{Frame, Region, Shape};
 use ddnm::prior::{self, Model, Prior};
 use ddnm::sampler::{self, Mode, NoiseRule, Settings, defaults};
@@ -163,7 +163,7 @@ fn row(
 /// One task on one picture.
 struct Case<'a> {
     x: &'a Frame,
-    a: DisjointRows,
+    a: Box<dyn Degradation>,
     y: Frame,
     sigma_y: f64,
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::degrade::{Degradation, DisjointRows, Spec};
+use crate::degrade::{Degradation, Spec};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Shape};
 use crate::io::{MAX_PIXELS, MAX_SIDE};
@@ -16,9 +16,15 @@ pub fn load_mask(path: &Path) -> Result<Frame> {
 
 /// The operator that the measurement `file` comes from; `size` is what the user said of the
 /// scene, which goes before what the file says.
-pub fn operator(spec: &str, file: &Frame, size: Option<&str>) -> Result<DisjointRows> {
+pub fn operator(spec: &str, file: &Frame, size: Option<&str>) -> Result<Box<dyn Degradation>> {
     let spec = Spec::parse(spec)?;
-    let scene = spec.scene_of(file.shape);
+    let scene = match size {
+        Some(size) => {
+            let (width, height) = parse_size(size)?;
+            Shape::new(file.shape.channels, height, width)
+        }
+        None => spec.scene_of(file.shape, &load_mask)?,
+    };
     if scene.width.max(scene.height) > MAX_SIDE || scene.plane() > MAX_PIXELS {
         let expected = format!("sides up to {MAX_SIDE} and at most {MAX_PIXELS} pixels");
         return Err(Error::shape(&format!("scene of `{spec}`"), expected, scene));

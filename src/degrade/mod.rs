@@ -6,21 +6,37 @@
 //! sum to one, and 0 where nothing was measured. [`measurement`] and [`to_file`] convert.
 
 mod bayer;
+mod blur;
+mod chain;
 pub mod check;
+mod cubic;
+mod dct;
 mod gray;
+mod krylov;
+mod linear;
 mod mask;
 mod pool;
+mod psf;
 mod rows;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod walsh;
+#[cfg(test)]
+mod whole_tests;
 
 pub use bayer::Mosaic;
-pub use gray::Gray;
+pub use blur::{Blur, Kernel};
+pub use chain::Chain;
+pub use cubic::Bicubic;
+pub use gray::{Gray, Luma};
+pub use linear::{Linear, LinearMap};
 pub use mask::Mask;
 pub use pool::Pool;
+pub use psf::{MAX_PSF, Psf};
 pub use rows::{DisjointRows, Stage};
 pub use spec::Spec;
+pub use walsh::{Extent, Walsh};
 
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, Shape};
@@ -42,6 +58,22 @@ pub enum Spectrum {
     Flat(f32),
     /// One value per measurement; the smallest that is not zero, and the largest.
     Diagonal { min: f32, max: f32 },
+    /// One value per direction of a basis of its own; the smallest that is kept (see
+    /// [`Degradation::truncation`]), and the largest.
+    Basis { min: f32, max: f32 },
+    /// Only the largest is known.
+    Bound { max: f32 },
+}
+
+impl Spectrum {
+    /// The largest singular value.
+    pub fn max(&self) -> f32 {
+        match *self {
+            Spectrum::Flat(max) => max,
+            Spectrum::Diagonal { max, .. } | Spectrum::Basis { max, .. } => max,
+            Spectrum::Bound { max } => max,
+        }
+    }
 }
 
 /// A linear map `A` from a scene to its measurement.
@@ -69,7 +101,8 @@ pub trait Degradation: Send + Sync {
     /// does not measure give 0.
     fn pinv(&self, region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]);
     /// The singular value that belongs to each measurement value of `region`; 0 where nothing
-    /// is measured.
+    /// is measured. Where [rows overlap](Degradation::rows_overlap) there is none that belongs
+    /// to one value: then 1 stands for anything that is measured.
     fn singular_values(&self, region: Region, out: &mut [f32]);
     /// `A 1`: how each measurement answers to a white scene.
     fn dc_gain(&self, region: Region, out: &mut [f32]);
@@ -87,6 +120,96 @@ pub trait Degradation: Send + Sync {
     fn uncertainty(&self) -> f64;
     /// A classical, non-learned estimate of the whole scene from a measurement.
     fn classical(&self, y: &[f32]) -> Vec<f32>;
+    /// [`classical`](Degradation::classical) from a measurement with noise of standard deviation
+    /// `sigma_y`, which an inverse of an ill-conditioned operator must not amplify.
+    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
+        let _ = sigma_y;
+        self.classical(y)
+    }
+    /// Directions with singular values below this count as unmeasured: noise, and the rounding
+    /// of a file, would drown what they say. 0 for well-conditioned operators.
+    fn truncation(&self) -> f32 {
+        0.0
+    }
+    /// The number of directions that are measured.
+    fn rank(&self) -> usize {
+        let mut s = vec![0.0; self.measurement().len()];
+        self.singular_values(Region::whole(self.scene()), &mut s);
+        s.iter().filter(|&&s| s > 0.0).count()
+    }
+    /// Whether a scene value can enter more than one measurement, or enter it with a negative
+    /// sign: then the range of a picture and the measurement can only be met approximately.
+    fn rows_overlap(&self) -> bool {
+        false
+    }
+    /// Whether the measurement can be looked at; if not, its file is an array of floats.
+    fn is_picture(&self) -> bool {
+        true
+    }
+}
+
+/// Forwards everything, what has a default too: an operator behind a pointer is the operator.
+impl Degradation for Box<dyn Degradation> {
+    fn spec(&self) -> String {
+        (**self).spec()
+    }
+    fn scene(&self) -> Shape {
+        (**self).scene()
+    }
+    fn measurement(&self) -> Shape {
+        (**self).measurement()
+    }
+    fn measured(&self, region: Region) -> Region {
+        (**self).measured(region)
+    }
+    fn apply(&self, region: Region, x: &[f32], y: &mut [f32]) {
+        (**self).apply(region, x, y);
+    }
+    fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]) {
+        (**self).adjoint(region, y, x);
+    }
+    fn pinv(&self, region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
+        (**self).pinv(region, y, weight, x);
+    }
+    fn singular_values(&self, region: Region, out: &mut [f32]) {
+        (**self).singular_values(region, out);
+    }
+    fn dc_gain(&self, region: Region, out: &mut [f32]) {
+        (**self).dc_gain(region, out);
+    }
+    fn spectrum(&self) -> Spectrum {
+        (**self).spectrum()
+    }
+    fn period(&self) -> usize {
+        (**self).period()
+    }
+    fn reach(&self) -> Reach {
+        (**self).reach()
+    }
+    fn max_row_sum(&self) -> f32 {
+        (**self).max_row_sum()
+    }
+    fn uncertainty(&self) -> f64 {
+        (**self).uncertainty()
+    }
+    fn classical(&self, y: &[f32]) -> Vec<f32> {
+        (**self).classical(y)
+    }
+    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
+        (**self).start(y, sigma_y)
+    }
+    fn truncation(&self) -> f32 {
+        (**self).truncation()
+    }
+    fn rank(&self) -> usize {
+        (**self).rank()
+    }
+    fn rows_overlap(&self) -> bool {
+        (**self).rows_overlap()
+    }
+    fn is_picture(&self) -> bool {
+        (**self).is_picture()
+    }
 }
 
 /// The measurement `y` that a file holds: checks its size, converts from units of light (see the

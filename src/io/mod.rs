@@ -2,6 +2,7 @@
 
 pub mod atomic;
 mod jpeg;
+pub mod npy;
 mod png_read;
 mod read;
 mod sniff;

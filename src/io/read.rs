@@ -1,7 +1,7 @@
 //! Still pictures from files, pipes and memory.
 
 use super::sniff::{HEAD, Kind, sniff};
-use super::{MAX_FILE_BYTES, is_standard, jpeg, png_read};
+use super::{MAX_FILE_BYTES, is_standard, jpeg, npy, png_read};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
 use std::fs::File;
@@ -10,7 +10,8 @@ use std::path::Path;
 
 const EXPECTED: &str = "a PNG or JPEG picture";
 
-/// Reads a PNG or JPEG picture, told apart by content; `-` is standard input.
+/// Reads a PNG or JPEG picture, or a `.npy` array of floats (see [`npy`]), told apart by content;
+/// `-` is standard input.
 ///
 /// The frame has one channel (gray) or three (RGB), planar, in `[-1, 1]`. `origin` holds the
 /// bit depth (8 or 16; fewer bits are expanded to 8), the alpha plane in 16-bit code values,
@@ -40,6 +41,7 @@ pub fn read_bytes(bytes: &[u8], name: &Path) -> Result<Frame> {
     match sniff(&bytes[..bytes.len().min(HEAD)]) {
         Kind::Png => png_read::decode(bytes, name),
         Kind::Jpeg => jpeg::decode(bytes, name),
+        Kind::Npy => npy::decode(bytes, name),
         Kind::Other(what) => Err(Error::input(name, EXPECTED, what)),
     }
 }

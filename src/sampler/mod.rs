@@ -7,7 +7,7 @@ pub mod grid;
 mod step;
 mod strip;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wavefront;
 
 pub use defaults::{Defaults, defaults};
