@@ -6,12 +6,12 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::degrade::Degradation;
+use crate::degrade::{Degradation, Reach};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, code_max, crop};
 use crate::prior::Identity;
 use crate::sampler::grid::{Grid, Tiling};
-use crate::sampler::{Mode, NoiseRule, Settings};
+use crate::sampler::{CONTENT, Mode, NoiseRule, Settings, kept_residual, rms};
 
 /// Half of `[-1, 1]` in 8-bit code values.
 const CODES: f64 = 127.5;
@@ -56,23 +56,44 @@ pub fn residual(a: &dyn Degradation, y: &Frame, x: &Frame, region: Region) -> Re
 /// The share of the scene's values that the measurement determines: the rank of `A` over the
 /// number of values.
 pub fn measured_share(a: &dyn Degradation) -> f64 {
-    let mut s = vec![0.0; a.measurement().len()];
-    a.singular_values(Region::whole(a.scene()), &mut s);
-    s.iter().filter(|&&s| s > 0.0).count() as f64 / a.scene().len() as f64
+    a.rank() as f64 / a.scene().len() as f64
 }
 
 /// The largest residual that rounding to `bits` can leave, in 8-bit code values: half a step of
-/// the file times the largest row sum of `A`.
+/// the file times the largest row sum of `A`. Where rows of `A` overlap it bounds the root of
+/// the mean square, by the largest singular value: single residuals of long rows can be large.
 pub fn rounding_bound(a: &dyn Degradation, bits: u8) -> f64 {
-    0.5 * 255.0 / f64::from(code_max(bits)) * f64::from(a.max_row_sum())
+    let half = 0.5 * 255.0 / f64::from(code_max(bits));
+    if a.rows_overlap() {
+        let spread = a.scene().len() as f64 / a.measurement().len() as f64;
+        return half * f64::from(a.spectrum().max()) * spread.sqrt();
+    }
+    half * f64::from(a.max_row_sum())
 }
 
-/// SHA-256 of the operator: its spec, its sizes, its spectrum and its gains.
+/// What the rounding of the measurement's own file can have taken from `A x = y` (root of the
+/// mean square, 8-bit code values), where rows of `A` overlap: then not every `y` is that of a
+/// picture, and `y` as rounded may be none.
+fn measured_to(y: &Frame) -> f64 {
+    let half = match y.origin.bit_depth {
+        bits @ (8 | 16) => 0.5 * 255.0 / f64::from(code_max(bits)),
+        _ => 0.0,
+    };
+    half.max(2.0 * CONTENT * CODES)
+}
+
+/// SHA-256 of the operator: its spec, its sizes, its spectrum and its gains, or where rows of it
+/// overlap its [`contents`](Degradation::contents).
 pub fn operator_hash(a: &dyn Degradation) -> String {
     let whole = Region::whole(a.scene());
     let mut hash = Sha256::new();
     hash.update(format!("{}|{}|{}|", a.spec(), a.scene(), a.measurement()));
-    let mut values = vec![0.0; a.measurement().len()];
+    let mut values = a.contents();
+    if a.rows_overlap() {
+        values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+        return hex(&hash.finalize());
+    }
+    values.resize(a.measurement().len(), 0.0);
     a.singular_values(whole, &mut values);
     values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
     a.dc_gain(whole, &mut values);
@@ -116,12 +137,23 @@ impl Evidence<'_> {
         (of(self.exact), of(self.written))
     }
 
+    /// Where rows of `A` overlap: the residuals on the directions that `A` keeps, before and
+    /// after rounding, as roots of the mean square.
+    pub fn kept(&self) -> Option<(f64, f64)> {
+        let of = |x: &Frame| rms(&kept_residual(self.a, &self.y.data, &x.data).0) * CODES;
+        self.a.rows_overlap().then(|| (of(self.exact), of(self.written)))
+    }
+
     /// Checks what is promised: without noise, `A x = y` up to float rounding, and up to
-    /// [`rounding_bound`] in the file.
+    /// [`rounding_bound`] in the file. Where rows of `A` overlap: the root of the mean square of
+    /// the residual, on the directions that `A` keeps, up to the rounding of the measurement.
     pub fn check(&self) -> Result<()> {
         let (exact, written) = self.residuals();
         if self.settings.sigma_y > 0.0 {
             return Ok(());
+        }
+        if let Some((exact, written)) = self.kept() {
+            return self.check_kept(exact, written);
         }
         // A tenth of the bound on top: the file's own values are floats again when read.
         let bound = 1.1 * rounding_bound(self.a, self.bits);
@@ -139,15 +171,37 @@ impl Evidence<'_> {
         })
     }
 
+    fn check_kept(&self, exact: f64, written: f64) -> Result<()> {
+        let before = measured_to(self.y);
+        let after = before + 1.1 * rounding_bound(self.a, self.bits);
+        if exact <= before && written <= after {
+            return Ok(());
+        }
+        Err(Error::Numerical {
+            what: format!("agreement with the measurement of `{}`", self.a.spec()),
+            expected: format!(
+                "a residual (RMS) of at most {before:.3} code values, {after:.3} rounded"
+            ),
+            found: format!(
+                "{exact:.3}, {written:.3} rounded: no picture between black and white gives this \
+                 measurement; if it is noisy, say so with --noise"
+            ),
+        })
+    }
+
     /// The certificate.
     pub fn json(&self) -> Value {
         let (before, after) = self.residuals();
-        let tiles: Vec<Value> = self
-            .grid
-            .tiles(0..self.grid.rows.len())
-            .iter()
-            .map(|tile| {
-                let core = tile.core();
+        // An operator over the whole frame has no residual of a tile.
+        let regions = match self.a.reach() {
+            Reach::Local => {
+                self.grid.tiles(0..self.grid.rows.len()).iter().map(|t| t.core()).collect()
+            }
+            Reach::Global => vec![Region::whole(self.a.scene())],
+        };
+        let tiles: Vec<Value> = regions
+            .into_iter()
+            .map(|core| {
                 let r = residual(self.a, self.y, self.written, core);
                 json!({ "x": core.x, "y": core.y, "width": core.width, "height": core.height,
                         "max": r.max, "rms": r.rms })
@@ -162,6 +216,9 @@ impl Evidence<'_> {
                 "before_rounding": { "max": before.max, "rms": before.rms },
                 "written_file": { "max": after.max, "rms": after.rms },
                 "rounding_bound": rounding_bound(a, self.bits),
+                "kept_directions": self.kept().map(|(before, after)| json!({
+                    "before_rounding": { "rms": before }, "written_file": { "rms": after },
+                })),
             },
             "noise": noise,
             "measured_share": measured_share(a),

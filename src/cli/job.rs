@@ -91,13 +91,22 @@ pub struct Schedule<'a> {
     pub end: Option<f64>,
     pub generative: Option<f32>,
     pub threads: usize,
+    /// Bits per sample of the measurement's file; 0 for floats.
+    pub bits: u8,
 }
+
+/// Standard deviation of the rounding to 8 bits, in units of `[-1, 1]`: `2 / 255 / sqrt(12)`.
+const ROUNDING: f64 = 0.002_264;
 
 impl Schedule<'_> {
     /// Complete settings: what was said, and defaults for the degradation for the rest.
     pub fn settings(&self, a: &dyn Degradation, prior: &dyn Prior) -> Result<Settings> {
         let usage = |why: String| Err(Error::Usage(why));
-        let sigma_y = sigma(self.noise, "noise")?;
+        let mut sigma_y = sigma(self.noise, "noise")?;
+        if self.bits == 8 && a.truncation() > 0.0 {
+            // An ill-conditioned operator's inverse would multiply the rounding of the file.
+            sigma_y = sigma_y.max(ROUNDING);
+        }
         let rule = match self.rule {
             "split" => NoiseRule::Split,
             "ddim" => NoiseRule::Ddim,

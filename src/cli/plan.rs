@@ -36,6 +36,7 @@ pub fn run(args: Plan) -> Result<()> {
         end: None,
         generative: None,
         threads: args.threads,
+        bits: 8,
     }
     .settings(&a, &prior)?;
     let plan = plan::plan(&a, &prior, &settings)?;

@@ -42,6 +42,7 @@ pub fn run(args: Restore) -> Result<()> {
         end: args.end,
         generative: args.generative,
         threads: args.threads,
+        bits: file.origin.bit_depth,
     }
     .settings(&a, &prior)?;
 

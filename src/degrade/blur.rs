@@ -150,7 +150,7 @@ impl LinearMap for Blur {
     }
 
     fn uncertainty(&self) -> f64 {
-        0.1
+        0.4
     }
 
     /// The blurred picture itself, sharpened by Wiener's filter for details of 0.1.

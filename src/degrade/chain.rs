@@ -69,6 +69,19 @@ impl LinearMap for Chain {
         Some(self.links.iter().map(|l| l.max_row_sum()).product())
     }
 
+    fn contents(&self) -> Vec<f32> {
+        let contents = |link: &Box<dyn Degradation>| {
+            let mut v = link.contents();
+            if !link.rows_overlap() {
+                let mut gain = vec![0.0; link.measurement().len()];
+                link.dc_gain(Region::whole(link.scene()), &mut gain);
+                v.append(&mut gain);
+            }
+            v
+        };
+        self.links.iter().flat_map(contents).collect()
+    }
+
     fn is_picture(&self) -> bool {
         self.links.iter().all(|l| l.is_picture())
     }

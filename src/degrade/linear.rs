@@ -53,6 +53,10 @@ pub trait LinearMap: Send + Sync {
     fn max_row_sum(&self) -> Option<f32> {
         None
     }
+    /// See [`Degradation::contents`].
+    fn contents(&self) -> Vec<f32> {
+        Vec::new()
+    }
     /// See [`Degradation::is_picture`].
     fn is_picture(&self) -> bool {
         true
@@ -215,6 +219,10 @@ impl<T: LinearMap> Degradation for Linear<T> {
 
     fn rows_overlap(&self) -> bool {
         true
+    }
+
+    fn contents(&self) -> Vec<f32> {
+        self.map.contents()
     }
 
     fn is_picture(&self) -> bool {

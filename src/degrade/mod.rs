@@ -142,6 +142,11 @@ pub trait Degradation: Send + Sync {
     fn rows_overlap(&self) -> bool {
         false
     }
+    /// Numbers that the spec does not tell and that define the operator, such as those of a
+    /// file; for certificates. Where rows do not overlap, spectrum and gains say enough.
+    fn contents(&self) -> Vec<f32> {
+        Vec::new()
+    }
     /// Whether the measurement can be looked at; if not, its file is an array of floats.
     fn is_picture(&self) -> bool {
         true
@@ -206,6 +211,9 @@ impl Degradation for Box<dyn Degradation> {
     }
     fn rows_overlap(&self) -> bool {
         (**self).rows_overlap()
+    }
+    fn contents(&self) -> Vec<f32> {
+        (**self).contents()
     }
     fn is_picture(&self) -> bool {
         (**self).is_picture()

@@ -28,8 +28,9 @@ const WELL_CONDITIONED: f32 = 0.05;
 pub struct Psf {
     name: String,
     scene: Shape,
-    /// `(height, width)` of the kernel.
+    /// `(height, width)` of the kernel, and the kernel.
     kernel: (usize, usize),
+    taps: Vec<f32>,
     grid: Grid,
     /// The kernel's transform on the grid.
     response: Vec<Complex<f32>>,
@@ -82,16 +83,10 @@ impl Psf {
         }
         grid.transform(&mut response);
         let smallest = response.iter().map(|k| k.norm()).fold(f32::MAX, f32::min);
-        let row_sum = kernel.iter().map(|k| (k / sum).abs()).sum::<f64>() as f32;
-        Ok(Psf {
-            name: name.into(),
-            scene,
-            kernel: (height, width),
-            grid,
-            response,
-            smallest,
-            row_sum,
-        })
+        let taps: Vec<f32> = kernel.iter().map(|k| (k / sum) as f32).collect();
+        let row_sum = taps.iter().map(|k| k.abs()).sum();
+        let kernel = (height, width);
+        Ok(Psf { name: name.into(), scene, kernel, taps, grid, response, smallest, row_sum })
     }
 
     /// Where the measurement lies on the grid.
@@ -177,12 +172,16 @@ impl LinearMap for Psf {
         if self.smallest >= WELL_CONDITIONED { 0.0 } else { TRUNCATION }
     }
 
+    fn contents(&self) -> Vec<f32> {
+        self.taps.clone()
+    }
+
     fn max_row_sum(&self) -> Option<f32> {
         Some(self.row_sum)
     }
 
     fn uncertainty(&self) -> f64 {
-        0.1
+        0.4
     }
 
     /// The blurred picture, its border continued outward, sharpened by Wiener's filter for

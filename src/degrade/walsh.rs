@@ -207,6 +207,6 @@ impl LinearMap for Walsh {
     }
 
     fn uncertainty(&self) -> f64 {
-        0.4
+        0.5
     }
 }

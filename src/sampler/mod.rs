@@ -11,7 +11,7 @@ pub(crate) mod tests;
 mod wavefront;
 
 pub use defaults::{Defaults, defaults};
-pub use finish::into_box;
+pub use finish::{CONTENT, between, into_box, kept_residual, rms};
 
 use std::ops::ControlFlow;
 
@@ -94,7 +94,7 @@ pub fn restore(
     progress: OnProgress,
 ) -> Result<Frame> {
     check(a, y, prior, settings)?;
-    let classical = a.classical(&y.data);
+    let classical = a.start(&y.data, settings.sigma_y);
     // Two estimates with errors of their own: a blend is often better than either.
     let held = (settings.generative < 1.0).then(|| classical.clone());
     let mut x = wavefront::run(a, y, prior, settings, classical, progress)?;
