@@ -1,7 +1,8 @@
 //! Degradations one after another that have no closed form together.
 
 use super::linear::wiener;
-use super::{Degradation, LinearMap};
+use super::rows::COLOURLESS;
+use super::{Degradation, LinearMap, Spectrum};
 use crate::frame::{Region, Shape};
 
 /// Links applied first to last: `A = A_n .. A_1`. Its pseudo-inverse is found by conjugate
@@ -54,6 +55,11 @@ impl LinearMap for Chain {
         x.copy_from_slice(&v);
     }
 
+    fn spectrum(&self) -> Option<Spectrum> {
+        let max = self.links.iter().map(|l| l.spectrum().max()).product();
+        Some(Spectrum::Bound { max })
+    }
+
     fn truncation(&self) -> f32 {
         TRUNCATION * self.links.iter().map(|l| l.spectrum().max()).product::<f32>()
     }
@@ -70,7 +76,7 @@ impl LinearMap for Chain {
     }
 
     fn contents(&self) -> Vec<f32> {
-        let contents = |link: &Box<dyn Degradation>| {
+        let contents = |link: &dyn Degradation| {
             let mut v = link.contents();
             if !link.rows_overlap() {
                 let mut gain = vec![0.0; link.measurement().len()];
@@ -79,7 +85,7 @@ impl LinearMap for Chain {
             }
             v
         };
-        self.links.iter().flat_map(contents).collect()
+        self.links.iter().flat_map(|link| contents(&**link)).collect()
     }
 
     fn is_picture(&self) -> bool {
@@ -87,7 +93,12 @@ impl LinearMap for Chain {
     }
 
     fn uncertainty(&self) -> f64 {
-        self.links.iter().map(|l| l.uncertainty()).fold(0.0, f64::max)
+        let uncertainty = self.links.iter().map(|l| l.uncertainty()).fold(0.0, f64::max);
+        // As in chains of rows that do not overlap.
+        match self.links.iter().any(|l| l.loses_colour()) {
+            true => uncertainty.min(COLOURLESS),
+            false => uncertainty,
+        }
     }
 
     fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {

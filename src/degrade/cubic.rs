@@ -255,7 +255,8 @@ impl Gram {
             v.iter_mut().for_each(|v| *v /= length);
             length
         };
-        let start = |i: usize, sign: f64| 1.0 + sign * 0.9 * if i % 2 == 0 { 1.0 } else { -1.0 };
+        let start =
+            |i: usize, sign: f64| 1.0 + sign * 0.9 * if i.is_multiple_of(2) { 1.0 } else { -1.0 };
         let mut small: Vec<f64> = (0..n).map(|i| start(i, -1.0) + 0.01 * i as f64).collect();
         let mut large = vec![1.0; n];
         let (mut min, mut max) = (0.0, 0.0);

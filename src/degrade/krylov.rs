@@ -65,7 +65,8 @@ fn conjugate_gradients<M: LinearMap + ?Sized>(
     let mut p = m.clone();
     let mut q = vec![0.0; y.len()];
     let mut rm = dot(&r, &m);
-    for _ in 0..ITERATIONS {
+    for iteration in 0..ITERATIONS {
+        log::trace!("iteration {iteration}: {:.1e}", dot(&r, &r) / dot(y, y));
         if rm <= 0.0 || dot(&r, &r) <= goal {
             break;
         }
@@ -178,7 +179,7 @@ fn first_column(f: &dyn Fn(f64) -> f64, diagonal: &[f64], beside: &[f64]) -> Vec
     }
     let scale: f64 = t.iter().map(|v| v * v).sum();
     for _ in 0..SWEEPS {
-        let off = |i: usize| if i % (n + 1) == 0 { 0.0 } else { t[i] * t[i] };
+        let off = |i: usize| if i.is_multiple_of(n + 1) { 0.0 } else { t[i] * t[i] };
         if (0..n * n).map(off).sum::<f64>() <= 1e-24 * scale {
             break;
         }

@@ -61,7 +61,7 @@ pub enum Spectrum {
     /// One value per direction of a basis of its own; the smallest that is kept (see
     /// [`Degradation::truncation`]), and the largest.
     Basis { min: f32, max: f32 },
-    /// Only the largest is known.
+    /// Only a bound of the largest is known.
     Bound { max: f32 },
 }
 
@@ -142,6 +142,10 @@ pub trait Degradation: Send + Sync {
     fn rows_overlap(&self) -> bool {
         false
     }
+    /// Whether colour is lost everywhere.
+    fn loses_colour(&self) -> bool {
+        false
+    }
     /// Numbers that the spec does not tell and that define the operator, such as those of a
     /// file; for certificates. Where rows do not overlap, spectrum and gains say enough.
     fn contents(&self) -> Vec<f32> {
@@ -211,6 +215,9 @@ impl Degradation for Box<dyn Degradation> {
     }
     fn rows_overlap(&self) -> bool {
         (**self).rows_overlap()
+    }
+    fn loses_colour(&self) -> bool {
+        (**self).loses_colour()
     }
     fn contents(&self) -> Vec<f32> {
         (**self).contents()
