@@ -5,16 +5,19 @@
 //! conjugate gradients. Other weights (DDNM+) need the function itself, by Lanczos' method: `f`
 //! of a small tridiagonal matrix, in a basis that is made twice instead of being kept.
 //!
-//! Both end where the relative error falls below a bound. A measurement with noise does not
-//! deserve more than a thousandth; one without is solved to the precision of `f32`. They need
-//! no start but 0, since what they are given is the residual of an estimate: the better that
-//! is, the smaller what they leave.
+//! Both end where the relative error falls below a bound. A measurement without noise is solved to
+//! the precision of `f32`; with noise a fraction of the residual is left, which is less than the
+//! noise itself once the estimate agrees with the measurement up to that. They need no start but
+//! 0, since what they are given is the residual of an estimate: the better that is, the smaller
+//! what they leave.
 
 use super::LinearMap;
 
-/// Relative error at which a solution is good enough, without and with noise.
+/// Share of the residual that may be left, without and with noise.
 const EXACT: f64 = 1e-6;
-const NOISY: f64 = 1e-3;
+const NOISY: f64 = 0.03;
+/// Relative change of Lanczos' solution at which it is good enough.
+const SETTLED: f64 = 1e-2;
 /// Most iterations of conjugate gradients.
 const ITERATIONS: usize = 300;
 /// Most dimensions of Lanczos' method, and how often it looks whether it is done.
@@ -109,7 +112,7 @@ fn lanczos<M: LinearMap + ?Sized>(map: &M, y: &[f32], f: &dyn Fn(f64) -> f64) ->
                 change.map(|(i, v)| (v - shares.get(i).unwrap_or(&0.0)).powi(2)).sum();
             let whole: f64 = found.iter().map(|v| v * v).sum();
             shares = found;
-            if last || change <= NOISY * NOISY * whole {
+            if last || change <= SETTLED * SETTLED * whole {
                 break;
             }
         }

@@ -28,11 +28,11 @@ fn overlapping_rows_agree_to_what_is_promised() {
                 let found = go(&a, &y, &prior, &settings(mode, levels)).unwrap();
                 assert!(found.data.iter().all(|v| v.abs() <= 1.0), "{spec}");
                 let kept = rms(&kept_residual(&a, &y.data, &found.data).0) * 127.5;
-                // Of a picture that is mostly black and white, up to a tenth of a code value.
-                assert!(kept < 0.1, "{spec} {mode:?}: {kept} code values");
+                // Of a picture that is mostly black and white, up to a quarter of a code value.
+                assert!(kept < 0.25, "{spec} {mode:?}: {kept} code values");
                 let written = rounded(&found, 8);
                 let kept = rms(&kept_residual(&a, &y.data, &written.data).0) * 127.5;
-                assert!(kept <= 0.1 + rounding_bound(&a, 8), "{spec} {mode:?}: {kept}");
+                assert!(kept <= 0.25 + rounding_bound(&a, 8), "{spec} {mode:?}: {kept}");
             }
         }
     }
