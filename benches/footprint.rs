@@ -1,9 +1,14 @@
-//! What a model costs before its first result: `cargo bench --bench footprint`.
+//! What the program takes: `cargo bench --bench footprint`. Linux only.
 //!
-//! Each line is a process of its own: time from the file's name to the end of the first evaluation
+//! The first table is of models, each line a process of its own: time from the file's name to the end of the first evaluation
 //! of a 64x64 window (best and median of several, from a warm page cache), then private memory
 //! (RssAnon), memory backed by files (RssFile, the program's own pages included) and the
-//! proportional share (Pss), all right after that evaluation. Linux only.
+//! proportional share (Pss), all right after that evaluation.
+//!
+//! The second is of frames of several sizes on this machine, and the third of boards, both from
+//! `ddnm bench --json`. What boards took comes from the reports in `targets/measured/`, one file
+//! per board under its name; where there is none, no board has been measured and the cells are
+//! `-`.
 
 use std::path::Path;
 use std::process::Command;
@@ -11,6 +16,7 @@ use std::time::Instant;
 
 use ddnm::prior::{self, Prior};
 use ddnm::weights::Format;
+use serde_json::Value;
 
 const PROCESSES: usize = 15;
 const SIDE: usize = 64;
@@ -60,7 +66,72 @@ fn table() -> Result<(), Box<dyn std::error::Error>> {
         );
     }
     std::fs::remove_dir_all(&folder)?;
+    frames()?;
+    boards()
+}
+
+fn frames() -> Result<(), Box<dyn std::error::Error>> {
+    println!("\n| frame | threads | s | private, MiB | planned, MiB | file-backed, MiB |");
+    println!("|---|---|---|---|---|---|");
+    for size in ["320x240", "640x480", "1280x960", "1920x1080"] {
+        let program = env!("CARGO_BIN_EXE_ddnm");
+        let done = Command::new(program).args(["bench", "--json", "--size", size]).output()?;
+        let report: Value = serde_json::from_slice(&done.stdout)?;
+        for frame in report["frames"].as_array().into_iter().flatten() {
+            let memory = &frame["memory"];
+            println!(
+                "| {size} | {} | {} | {} | {} | {} |",
+                frame["threads"],
+                number(&frame["seconds"], 1.0, 2),
+                mib(&memory["private"]),
+                mib(&frame["planned_bytes"]),
+                mib(&memory["file"])
+            );
+        }
+    }
     Ok(())
+}
+
+fn boards() -> Result<(), Box<dyn std::error::Error>> {
+    println!(
+        "\n| board | frame | first estimate, ms | 64x64, ms | s, 1 thread | s, all | private, MiB |"
+    );
+    println!("|---|---|---|---|---|---|---|");
+    for board in ddnm::boards::all()? {
+        let file = format!("{}/targets/measured/{}.json", env!("CARGO_MANIFEST_DIR"), board.name);
+        let report: Value = match std::fs::read_to_string(file) {
+            Ok(text) => serde_json::from_str(&text)?,
+            Err(_) => Value::Null,
+        };
+        let (tile, case) = (&report["tile"], &report["case"]);
+        let size = match case["width"].as_u64() {
+            Some(width) => format!("{width}x{}", case["height"]),
+            None => "-".into(),
+        };
+        let frames = report["frames"].as_array();
+        let frame = |of: fn(&[Value]) -> Option<&Value>| {
+            frames.and_then(|f| of(f)).unwrap_or(&Value::Null).clone()
+        };
+        let (first, last) = (frame(|f| f.first()), frame(|f| f.last()));
+        println!(
+            "| {} | {size} | {} | {} | {} | {} | {} |",
+            board.title,
+            number(&tile["start_ms"], 1.0, 0),
+            number(&tile["steady_ms"], 1.0, 1),
+            number(&first["seconds"], 1.0, 1),
+            number(&last["seconds"], 1.0, 1),
+            mib(&last["memory"]["private"])
+        );
+    }
+    Ok(())
+}
+
+fn mib(bytes: &Value) -> String {
+    number(bytes, f64::from(1 << 20), 1)
+}
+
+fn number(value: &Value, unit: f64, digits: usize) -> String {
+    value.as_f64().map_or("-".into(), |n| format!("{:.digits$}", n / unit))
 }
 
 /// Loads a model, evaluates one window, and prints milliseconds and KiB.

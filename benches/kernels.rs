@@ -1,18 +1,31 @@
 //! Time of each kind of layer of the bundled prior, as multiply-accumulates of the plain
-//! convolution per second, beside the same processor's peak.
+//! convolution per second, beside what the same core can multiply and add at all.
 //!
 //!     cargo bench --bench kernels
 
+use std::hint::black_box;
+use std::path::Path;
 use std::time::Instant;
 
 use ddnm::kernels::*;
+use ddnm::network::Arithmetic;
+use ddnm::prior::{self, Model, Prior};
+use ddnm::weights::{Bytes, Format};
+
+/// Side of the window for the time of a whole evaluation.
+const WINDOW: usize = 128;
 
 /// Best time of a call, in seconds.
-fn best(mut f: impl FnMut()) -> f64 {
+fn best(f: impl FnMut()) -> f64 {
+    best_in(0.3, f)
+}
+
+/// Best time of a call within so many seconds.
+fn best_in(seconds: f64, mut f: impl FnMut()) -> f64 {
     f();
     let mut best = f64::MAX;
     let began = Instant::now();
-    while began.elapsed().as_secs_f64() < 0.3 {
+    while began.elapsed().as_secs_f64() < seconds {
         let start = Instant::now();
         f();
         best = best.min(start.elapsed().as_secs_f64());
@@ -20,9 +33,10 @@ fn best(mut f: impl FnMut()) -> f64 {
     best
 }
 
-fn main() {
-    println!("| path | layer | side | direct, GMAC/s | Winograd, GMAC/s |");
-    println!("|---|---|---|---|---|");
+fn main() -> ddnm::Result<()> {
+    println!("GMAC/s, of the plain convolution. f32 by two methods, int8 in whole numbers.\n");
+    println!("| path | layer | side | direct | Winograd | int8 | to direct | to Winograd |");
+    println!("|---|---|---|---|---|---|---|---|");
     for isa in Isa::available() {
         for (inputs, outputs, side) in [
             (12, 64, 32),
@@ -36,6 +50,15 @@ fn main() {
             layer(isa, inputs, outputs, side);
         }
     }
+    println!(
+        "\nOne evaluation of the bundled prior, window {WINDOW}, on one core: multiplies and adds"
+    );
+    println!(
+        "in registers alone, what the network's would take at that rate, and what it takes.\n"
+    );
+    println!("| path | peak in f32, GMAC/s | all at the peak, ms | f32, ms | int8, ms |");
+    println!("|---|---|---|---|---|");
+    Isa::available().into_iter().try_for_each(network)
 }
 
 fn layer(isa: Isa, inputs: usize, outputs: usize, side: usize) {
@@ -43,21 +66,60 @@ fn layer(isa: Isa, inputs: usize, outputs: usize, side: usize) {
     let input = View { offset: 0, grid: grid(inputs) };
     let output = View { offset: input.grid.floats(), grid: grid(outputs) };
     let mut memory = vec![0.5; output.offset + output.grid.floats()];
-    let weights = vec![0.01; 9 * inputs * outputs];
+    let numbers = vec![0.01; 9 * inputs * outputs];
+    let bytes = vec![1; 9 * inputs * outputs];
+    let scales = vec![0.01; outputs];
     let bias = vec![0.0; output.grid.pixel()];
     let epilogue = Epilogue { bias: &bias, activation: Activation::Relu, residual: None };
-    let weights = Weights::F32(&weights);
+    let weights = Weights::F32(&numbers);
     let job = Conv { input, output, kernel: 3, stride: 1, pad: 1, spread: (1, 0, 0) };
     let mut scratch = vec![0.0; job.scratch_len(&weights)];
     let direct = best(|| conv(isa, &mut memory, &job, weights, &mut scratch, epilogue));
+    let int8 = ConvInt8 { conv: job, signed: true };
     let job = Winograd { input, output };
     let mut scratch = vec![0.0; job.scratch_len(&weights)];
     let fast = best(|| winograd(isa, &mut memory, &job, weights, &mut scratch, epilogue));
+    let weights = Weights::Int8(&bytes, &scales);
+    let mut scratch = vec![0.0; int8.scratch_len(isa)];
+    let whole = best(|| conv_int8(isa, &mut memory, &int8, weights, &mut scratch, epilogue));
     let macs = (9 * inputs * outputs * side * side) as f64;
     println!(
-        "| {} | {inputs} to {outputs} | {side} | {:.1} | {:.1} |",
+        "| {} | {inputs} to {outputs} | {side} | {:.1} | {:.1} | {:.1} | {:.2} | {:.2} |",
         isa.name(),
         macs / direct / 1e9,
-        macs / fast / 1e9
+        macs / fast / 1e9,
+        macs / whole / 1e9,
+        direct / whole,
+        fast / whole
     );
+}
+
+fn network(isa: Isa) -> ddnm::Result<()> {
+    const ROUNDS: usize = 1_000_000;
+    let macs = peak(isa, ROUNDS).0 as f64;
+    let peak = macs / best(|| _ = black_box(peak(isa, black_box(ROUNDS))));
+    let prior = prior::bundled()?;
+    let work: u64 = prior.layers(WINDOW, WINDOW)?.0.iter().map(|l| l.multiply_accumulates).sum();
+    let bytes = Bytes::copy(&prior.pack_for(Format::Int8, Arithmetic::Int8)?);
+    let narrow = Model::packed(bytes, Path::new("int8"), true)?;
+    println!(
+        "| {} | {:.1} | {:.2} | {:.2} | {:.2} |",
+        isa.name(),
+        peak / 1e9,
+        work as f64 / peak * 1e3,
+        evaluation(&prior.with_isa(isa))? * 1e3,
+        evaluation(&narrow.with_isa(isa))? * 1e3
+    );
+    Ok(())
+}
+
+/// Seconds of one evaluation.
+fn evaluation(prior: &Model) -> ddnm::Result<f64> {
+    let mut evaluator = prior.evaluator(WINDOW, WINDOW)?;
+    let level = prior.diffusion().at_sigma(0.2);
+    let x = vec![0.1; 3 * WINDOW * WINDOW];
+    let mut x0 = x.clone();
+    let mut result = Ok(());
+    let seconds = best_in(1.0, || result = evaluator.x0(&x, level, &mut x0));
+    result.map(|()| seconds)
 }

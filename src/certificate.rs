@@ -6,12 +6,12 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::degrade::{Degradation, Reach};
+use crate::degrade::{Degradation, Reach, blocks};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, code_max, crop};
 use crate::prior::Identity;
-use crate::sampler::grid::{Grid, Tiling};
-use crate::sampler::{CONTENT, Mode, NoiseRule, Settings, kept_residual, rms};
+use crate::sampler::grid::{Grid, Tile, Tiling};
+use crate::sampler::{CONTENT, Finished, Mode, NoiseRule, Settings, kept_residual, rms};
 
 /// Half of `[-1, 1]` in 8-bit code values.
 const CODES: f64 = 127.5;
@@ -28,29 +28,108 @@ pub struct Residual {
     pub rms: f64,
 }
 
-/// The residual of a picture over `region` of the scene; unmeasured values do not count.
-pub fn residual(a: &dyn Degradation, y: &Frame, x: &Frame, region: Region) -> Residual {
-    let scene = region.shape(a.scene().channels);
-    let measured = a.measured(region);
-    let shape = measured.shape(a.measurement().channels);
-    let mut part = vec![0.0; scene.len()];
-    crop(&x.data, x.shape, region, &mut part);
-    let mut ax = vec![0.0; shape.len()];
-    a.apply(region, &part, &mut ax);
-    let mut expected = vec![0.0; shape.len()];
-    crop(&y.data, y.shape, measured, &mut expected);
-    let mut s = vec![0.0; shape.len()];
-    a.singular_values(region, &mut s);
-    let (mut max, mut sum, mut count) = (0.0f64, 0.0, 0);
-    for ((ax, y), s) in ax.iter().zip(&expected).zip(&s) {
-        if *s > 0.0 {
-            let r = f64::from(ax - y) * CODES;
-            max = if r.is_nan() { r } else { max.max(r.abs()) };
-            sum += r * r;
-            count += 1;
+/// The sums behind a [`Residual`].
+#[derive(Debug, Clone, Copy, Default)]
+struct Sums {
+    max: f64,
+    squares: f64,
+    count: u64,
+}
+
+impl Sums {
+    /// Of a region: `x` and `y` hold its scene and its measurement. Unmeasured values do not
+    /// count.
+    fn new(a: &dyn Degradation, region: Region, x: &[f32], y: &[f32]) -> Sums {
+        let mut ax = vec![0.0; y.len()];
+        a.apply(region, x, &mut ax);
+        let mut s = vec![0.0; y.len()];
+        a.singular_values(region, &mut s);
+        let mut sums = Sums::default();
+        for ((ax, y), s) in ax.iter().zip(y).zip(&s) {
+            if *s > 0.0 {
+                let r = f64::from(ax - y) * CODES;
+                sums.max = if r.is_nan() { r } else { sums.max.max(r.abs()) };
+                sums.squares += r * r;
+                sums.count += 1;
+            }
+        }
+        sums
+    }
+
+    fn add(&mut self, other: Sums) {
+        self.max = if other.max.is_nan() { other.max } else { self.max.max(other.max) };
+        self.squares += other.squares;
+        self.count += other.count;
+    }
+
+    fn residual(&self) -> Residual {
+        Residual { max: self.max, rms: (self.squares / self.count.max(1) as f64).sqrt() }
+    }
+}
+
+/// The residual of a picture; unmeasured values do not count.
+pub fn residual(a: &dyn Degradation, y: &Frame, x: &Frame) -> Residual {
+    let mut sums = Sums::default();
+    for region in blocks(a) {
+        let mut part = vec![0.0; region.shape(a.scene().channels).len()];
+        crop(&x.data, x.shape, region, &mut part);
+        let measured = a.measured(region);
+        let mut expected = vec![0.0; measured.shape(a.measurement().channels).len()];
+        crop(&y.data, y.shape, measured, &mut expected);
+        sums.add(Sums::new(a, region, &part, &expected));
+    }
+    sums.residual()
+}
+
+/// The residuals of a result that is finished part by part.
+pub struct Tally<'a> {
+    a: &'a dyn Degradation,
+    grid: &'a Grid,
+    exact: Sums,
+    written: Sums,
+    /// One per tile of the grid; none for an operator that needs the whole frame.
+    tiles: Vec<Sums>,
+    /// Where rows of `A` overlap: the residuals on the directions that `A` keeps, before and
+    /// after rounding, as roots of the mean square.
+    kept: Option<(f64, f64)>,
+}
+
+impl<'a> Tally<'a> {
+    /// For the tiles of the last step, `grid`.
+    pub fn new(a: &'a dyn Degradation, grid: &'a Grid) -> Tally<'a> {
+        let (exact, written) = (Sums::default(), Sums::default());
+        let tiles = if a.reach() == Reach::Local { grid.len() } else { 0 };
+        Tally { a, grid, exact, written, tiles: vec![Sums::default(); tiles], kept: None }
+    }
+
+    /// Counts a part, which lies in one row of tiles; `written` is what the file holds of it, as `part.x`.
+    pub fn add(&mut self, part: &Finished, written: &[f32]) {
+        let Finished { region, x, y } = *part;
+        self.exact.add(Sums::new(self.a, region, x, y));
+        if self.a.rows_overlap() {
+            let of = |x: &[f32]| rms(&kept_residual(self.a, y, x).0) * CODES;
+            self.kept = Some((of(x), of(written)));
+        }
+        if self.a.reach() == Reach::Global {
+            self.written.add(Sums::new(self.a, region, written, y));
+            return;
+        }
+        let measured = self.a.measured(region);
+        let (scene, measurement) = (self.a.scene().channels, self.a.measurement().channels);
+        let row = self.grid.rows.partition_point(|r| r.core_end <= region.y);
+        for (i, column) in self.grid.columns.iter().enumerate() {
+            let tile = Region { x: column.core, width: column.core_end - column.core, ..region };
+            let mut x = vec![0.0; tile.shape(scene).len()];
+            crop(written, region.shape(scene), Region { y: 0, ..tile }, &mut x);
+            let of = self.a.measured(tile);
+            let mut expected = vec![0.0; of.shape(measurement).len()];
+            let inside = Region { y: 0, x: of.x - measured.x, ..of };
+            crop(y, measured.shape(measurement), inside, &mut expected);
+            let sums = Sums::new(self.a, tile, &x, &expected);
+            self.written.add(sums);
+            self.tiles[row * self.grid.columns.len() + i].add(sums);
         }
     }
-    Residual { max, rms: (sum / f64::from(count.max(1))).sqrt() }
 }
 
 /// The share of the scene's values that the measurement determines: the rank of `A` over the
@@ -74,74 +153,63 @@ pub fn rounding_bound(a: &dyn Degradation, bits: u8) -> f64 {
 /// What the rounding of the measurement's own file can have taken from `A x = y` (root of the
 /// mean square, 8-bit code values), where rows of `A` overlap: then not every `y` is that of a
 /// picture, and `y` as rounded may be none.
-fn measured_to(y: &Frame) -> f64 {
-    let half = match y.origin.bit_depth {
+fn measured_to(bits: u8) -> f64 {
+    let half = match bits {
         bits @ (8 | 16) => 0.5 * 255.0 / f64::from(code_max(bits)),
         _ => 0.0,
     };
     half.max(2.0 * CONTENT * CODES)
 }
 
-/// SHA-256 of the operator: its spec, its sizes, its spectrum and its gains, or where rows of it
-/// overlap its [`contents`](Degradation::contents).
+/// SHA-256 of the operator: its spec, its sizes, and its singular values and gains from the top
+/// of the scene to its bottom, or where its rows overlap its
+/// [`contents`](Degradation::contents).
 pub fn operator_hash(a: &dyn Degradation) -> String {
-    let whole = Region::whole(a.scene());
     let mut hash = Sha256::new();
     hash.update(format!("{}|{}|{}|", a.spec(), a.scene(), a.measurement()));
-    let mut values = a.contents();
     if a.rows_overlap() {
-        values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+        a.contents().iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
         return hex(&hash.finalize());
     }
-    values.resize(a.measurement().len(), 0.0);
-    a.singular_values(whole, &mut values);
-    values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
-    a.dc_gain(whole, &mut values);
-    values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+    for region in blocks(a) {
+        let mut values = vec![0.0; a.measured(region).shape(a.measurement().channels).len()];
+        a.singular_values(region, &mut values);
+        values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+        a.dc_gain(region, &mut values);
+        values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+    }
     hex(&hash.finalize())
 }
 
-/// SHA-256 of a file's bytes, in hexadecimal.
+/// SHA-256 of some bytes, in hexadecimal.
 pub fn sha256(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
-fn hex(bytes: &[u8]) -> String {
+/// A checksum in hexadecimal.
+pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
 
 /// Everything that a certificate is made of.
 pub struct Evidence<'a> {
     pub a: &'a dyn Degradation,
-    pub y: &'a Frame,
-    /// The result before rounding.
-    pub exact: &'a Frame,
-    /// The result as read back from the written file.
-    pub written: &'a Frame,
+    pub tally: &'a Tally<'a>,
     /// Bits per sample of the written file.
     pub bits: u8,
+    /// Bits per sample of the measurement's file; 0 for floats.
+    pub measured_bits: u8,
     /// SHA-256 of the written file.
     pub file: &'a str,
     pub settings: &'a Settings,
     pub prior: &'a Identity,
-    /// The tiles of the first step.
-    pub grid: &'a Grid,
     pub tiling: Tiling,
 }
 
 impl Evidence<'_> {
     /// Residuals of the whole frame, before and after rounding.
     pub fn residuals(&self) -> (Residual, Residual) {
-        let whole = Region::whole(self.a.scene());
-        let of = |x| residual(self.a, self.y, x, whole);
-        (of(self.exact), of(self.written))
-    }
-
-    /// Where rows of `A` overlap: the residuals on the directions that `A` keeps, before and
-    /// after rounding, as roots of the mean square.
-    pub fn kept(&self) -> Option<(f64, f64)> {
-        let of = |x: &Frame| rms(&kept_residual(self.a, &self.y.data, &x.data).0) * CODES;
-        self.a.rows_overlap().then(|| (of(self.exact), of(self.written)))
+        (self.tally.exact.residual(), self.tally.written.residual())
     }
 
     /// Checks what is promised: without noise, `A x = y` up to float rounding, and up to
@@ -152,7 +220,7 @@ impl Evidence<'_> {
         if self.settings.sigma_y > 0.0 {
             return Ok(());
         }
-        if let Some((exact, written)) = self.kept() {
+        if let Some((exact, written)) = self.tally.kept {
             return self.check_kept(exact, written);
         }
         // A tenth of the bound on top: the file's own values are floats again when read.
@@ -172,7 +240,7 @@ impl Evidence<'_> {
     }
 
     fn check_kept(&self, exact: f64, written: f64) -> Result<()> {
-        let before = measured_to(self.y);
+        let before = measured_to(self.measured_bits);
         let after = before + 1.1 * rounding_bound(self.a, self.bits);
         if exact <= before && written <= after {
             return Ok(());
@@ -192,21 +260,14 @@ impl Evidence<'_> {
     /// The certificate.
     pub fn json(&self) -> Value {
         let (before, after) = self.residuals();
-        // An operator over the whole frame has no residual of a tile.
-        let regions = match self.a.reach() {
-            Reach::Local => {
-                self.grid.tiles(0..self.grid.rows.len()).iter().map(|t| t.core()).collect()
-            }
-            Reach::Global => vec![Region::whole(self.a.scene())],
+        let grid = self.tally.grid;
+        let tile = |(tile, sums): (Tile, &Sums)| {
+            let (core, r) = (tile.core(), sums.residual());
+            json!({ "x": core.x, "y": core.y, "width": core.width, "height": core.height,
+                    "max": r.max, "rms": r.rms })
         };
-        let tiles: Vec<Value> = regions
-            .into_iter()
-            .map(|core| {
-                let r = residual(self.a, self.y, self.written, core);
-                json!({ "x": core.x, "y": core.y, "width": core.width, "height": core.height,
-                        "max": r.max, "rms": r.rms })
-            })
-            .collect();
+        let tiles = grid.tiles(0..grid.rows.len()).into_iter().zip(&self.tally.tiles);
+        let tiles: Vec<Value> = tiles.map(tile).collect();
         let noise = self.settings.sigma_y * CODES;
         let (a, prior) = (self.a, self.prior);
         json!({
@@ -216,7 +277,7 @@ impl Evidence<'_> {
                 "before_rounding": { "max": before.max, "rms": before.rms },
                 "written_file": { "max": after.max, "rms": after.rms },
                 "rounding_bound": rounding_bound(a, self.bits),
-                "kept_directions": self.kept().map(|(before, after)| json!({
+                "kept_directions": self.tally.kept.map(|(before, after)| json!({
                     "before_rounding": { "rms": before }, "written_file": { "rms": after },
                 })),
             },
@@ -230,6 +291,7 @@ impl Evidence<'_> {
                 "name": prior.name,
                 "sha256": prior.sha256,
                 "weights": prior.weights,
+                "arithmetic": prior.arithmetic,
                 "kernels": prior.kernels,
             },
             "mode": mode(&self.settings.mode),

@@ -84,7 +84,8 @@ impl fmt::Display for Error {
             }
             Error::Memory { needed, limit, smallest } => write!(
                 f,
-                "needs {needed} bytes of memory but may use {limit}; the smallest that would do is {smallest}"
+                "needs {needed} bytes of memory but may use {limit}; {smallest} ({}M) would do",
+                smallest.div_ceil(1 << 20)
             ),
             Error::Numerical { what, expected, found } => {
                 write!(f, "{what}: expected {expected}, found {found}")

@@ -75,6 +75,14 @@ pub fn crop(data: &[f32], shape: Shape, region: Region, out: &mut [f32]) {
     }
 }
 
+/// Some rows of a planar picture of `shape`, planar again.
+pub fn rows_of(data: &[f32], shape: Shape, rows: std::ops::Range<usize>) -> Vec<f32> {
+    let region = Region { y: rows.start, x: 0, height: rows.len(), width: shape.width };
+    let mut out = vec![0.0; region.shape(shape.channels).len()];
+    crop(data, shape, region, &mut out);
+    out
+}
+
 /// What a file said about its picture besides the colours, kept so that it can be written back.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Origin {
@@ -123,6 +131,46 @@ impl Frame {
     pub fn channel_mut(&mut self, c: usize) -> &mut [f32] {
         let plane = self.shape.plane();
         &mut self.data[c * plane..(c + 1) * plane]
+    }
+}
+
+/// A picture that comes row by row, from the top.
+pub trait Rows {
+    /// Size of the whole picture.
+    fn shape(&self) -> Shape;
+    /// Puts the next row into `row`: its channels one after another, `[channels, width]`. Called
+    /// as many times as the picture has rows.
+    fn next(&mut self, row: &mut [f32]) -> Result<()>;
+}
+
+/// The rows of a picture in memory.
+pub struct FrameRows<'a> {
+    frame: &'a Frame,
+    y: usize,
+}
+
+impl<'a> FrameRows<'a> {
+    pub fn new(frame: &'a Frame) -> FrameRows<'a> {
+        FrameRows { frame, y: 0 }
+    }
+}
+
+impl Rows for FrameRows<'_> {
+    fn shape(&self) -> Shape {
+        self.frame.shape
+    }
+
+    fn next(&mut self, row: &mut [f32]) -> Result<()> {
+        let Shape { height, width, .. } = self.frame.shape;
+        if self.y == height {
+            return Err(Error::shape("picture", format!("{height} rows"), "a call for one more"));
+        }
+        let planes = self.frame.data.chunks_exact(height * width);
+        for (part, plane) in row.chunks_exact_mut(width).zip(planes) {
+            part.copy_from_slice(&plane[self.y * width..][..width]);
+        }
+        self.y += 1;
+        Ok(())
     }
 }
 

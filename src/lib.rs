@@ -3,6 +3,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod boards;
 pub mod certificate;
 pub mod classical;
 pub mod cli;

@@ -1,9 +1,12 @@
 //! Evaluating a network allocates nothing once its thread is warm.
 
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ddnm::prior::{self, Prior};
+use ddnm::network::Arithmetic;
+use ddnm::prior::{self, Model, Prior};
+use ddnm::weights::{Bytes, Format};
 
 struct Counting;
 
@@ -29,11 +32,13 @@ static COUNTING: Counting = Counting;
 // One test alone in its binary: another one would allocate meanwhile.
 #[test]
 fn nothing_is_allocated_after_the_first_evaluation() {
-    let prior = prior::bundled().unwrap();
-    let level = prior.diffusion().at_sigma(0.2);
-    let sides = [64, 96];
-    let mut evaluators = sides.map(|side| prior.evaluator(side, side).unwrap());
-    let pictures = sides.map(|side| vec![0.1; 3 * side * side]);
+    let bundled = prior::bundled().unwrap();
+    let level = bundled.diffusion().at_sigma(0.2);
+    let narrow = bundled.pack_for(Format::Int8, Arithmetic::Int8).unwrap();
+    let narrow = Model::packed(Bytes::copy(&narrow), Path::new("int8.ddnm"), true).unwrap();
+    let cases = [(&bundled, 64), (&bundled, 96), (&narrow, 64), (&narrow, 96)];
+    let mut evaluators = cases.map(|(prior, side)| prior.evaluator(side, side).unwrap());
+    let pictures = cases.map(|(_, side)| side).map(|side| vec![0.1; 3 * side * side]);
     let mut results = pictures.clone();
     let mut evaluate = || {
         for (i, evaluator) in evaluators.iter_mut().enumerate() {

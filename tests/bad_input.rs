@@ -74,6 +74,10 @@ fn options() {
     }
     fails(&["restore", &good, "-o", &folder.arg("out.jpg"), "-d", "none"], 2, "PNG");
     fails(&["plan", "-d", "none"], 2, "--size");
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/models/patch-s.ddnm");
+    let pack = ["pack", model, "-o", &out, "--weights"];
+    fails(&[&pack[..], &["f16", "--arithmetic", "int8"]].concat(), 2, "--weights int8");
+    fails(&[&pack[..], &["int8", "--arithmetic", "int4"]].concat(), 2, "f32 or int8");
     fails(&["compare", &good, &good, "-d", "none"], 2, "-y");
     for args in [&["restore"][..], &["frobnicate"], &["restore", "--what"]] {
         assert_eq!(ddnm(args).status.code(), Some(2), "{args:?}");

@@ -277,6 +277,24 @@ fn an_interrupted_restoration_leaves_nothing() {
     }
 }
 
+/// A model that calculates in 8 bits says so, and restores as well.
+#[test]
+fn arithmetic_in_8_bits_is_named() {
+    let folder = Folder::new();
+    let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/models/patch-s.ddnm");
+    let (model, y) = (folder.arg("int8.ddnm"), folder.arg("y.png"));
+    ok(&["pack", bundled, "-o", &model, "--weights", "int8", "--arithmetic", "int8"]);
+    assert_eq!(json(&ok(&["inspect", &model, "--json"]))["arithmetic"], "int8");
+    io::write(y.as_ref(), &part("chelsea.png", 100, 100, 32, 24), 8).unwrap();
+    let (out, proof) = (folder.arg("x.png"), folder.arg("proof.json"));
+    let task = ["restore", &y, "-o", &out, "-d", "sr:2", "--certificate", &proof];
+    for (arguments, name) in [(&["--model", &model][..], "int8"), (&[], "f32")] {
+        ok(&[&task[..], arguments].concat());
+        let certificate = json(&std::fs::read_to_string(&proof).unwrap());
+        assert_eq!(certificate["model"]["arithmetic"], name);
+    }
+}
+
 #[test]
 fn plans_and_inspections_say_what_there_is() {
     let plan =
@@ -288,6 +306,7 @@ fn plans_and_inspections_say_what_there_is() {
     let macs = model["multiply_accumulates_per_pixel"].as_f64().unwrap();
     assert!(macs > 45e3 && macs < 55e3, "{macs}");
     assert_eq!(model["channels"], 3);
+    assert_eq!(model["arithmetic"], "f32");
     assert!(ok(&["inspect"]).contains("multiply-accumulates per pixel"));
     assert!(ok(&["--help"]).contains("restore"));
     assert!(ok(&["--version"]).starts_with("ddnm "));

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use ddnm::network::Arithmetic;
 use ddnm::prior::Model;
 use ddnm::weights::{self, Bytes, Format};
 use prost::Message;
@@ -17,6 +18,7 @@ use crate::run::{accepted, evaluate};
 pub struct Seeds(Vec<Seed>);
 
 struct Seed {
+    version: u32,
     description: Value,
     weights: Vec<u8>,
 }
@@ -27,14 +29,15 @@ impl Seeds {
         let model = onnx::load(MANIFEST, &plain_network().encode_to_vec()).expect("a model");
         let small = [Format::F32, Format::F16, Format::Int8]
             .map(|format| model.pack(format).expect("a model of our own operators"));
+        let exact = model.pack_for(Format::Int8, Arithmetic::Int8).expect("one in 8 bits");
         // The small ones are faster.
-        let files = small.iter().cycle().take(9).chain([&bundled]);
+        let files = small.iter().chain([&exact]).cycle().take(12).chain([&bundled]);
         Seeds(files.map(|file| Seed::new(file)).collect())
     }
 
     /// The file of a case.
     pub fn make(&self, r: &mut Random) -> Vec<u8> {
-        let Seed { description, weights } = r.pick(&self.0);
+        let Seed { version, description, weights } = r.pick(&self.0);
         let mut description = description.clone();
         let mut weights = weights.clone();
         let kind = r.below(20);
@@ -50,7 +53,7 @@ impl Seeds {
         if kind == 18 {
             damage(&mut text, r);
         }
-        let mut file = weights::write(&text, &weights);
+        let mut file = weights::write(*version, &text, &weights);
         if kind == 19 {
             // Mostly the numbers before the description.
             let mut start = file[..128].to_vec();
@@ -65,6 +68,7 @@ impl Seed {
     fn new(file: &[u8]) -> Seed {
         let parts = weights::read(file, true).expect("a packed model");
         Seed {
+            version: parts.version,
             description: serde_json::from_slice(&file[parts.description]).expect("a description"),
             weights: file[parts.weights].to_vec(),
         }

@@ -1,5 +1,7 @@
 //! Enlarges a picture whose pixels are means of square blocks.
 
+use std::ops::Range;
+
 use crate::frame::Shape;
 
 /// R. G. Keys' cubic interpolation ("Cubic convolution interpolation for digital image
@@ -24,21 +26,42 @@ pub fn upsample(
     to_width: usize,
     factor: usize,
 ) -> Vec<f32> {
-    assert_eq!(y.len(), from.len(), "values of {from}");
     assert_eq!(from.height, to_height.div_ceil(factor), "rows of blocks");
+    upsample_rows(y, from, 0, to_height, to_width, factor, 0..to_height)
+}
+
+/// The rows of blocks that [`upsample`]'s output `rows` depend on.
+pub fn support(rows: Range<usize>, to_height: usize, factor: usize) -> Range<usize> {
+    let taps = taps(to_height.div_ceil(factor), to_height, factor, rows);
+    let used = || taps.iter().flat_map(|t| t.index);
+    used().min().unwrap_or(0)..used().max().map_or(0, |j| j + 1)
+}
+
+/// Some rows of what [`upsample`] makes, from those of its input that they depend on: `y` is
+/// `[C, from.height, from.width]` and its first row is number `first` of the whole input.
+pub fn upsample_rows(
+    y: &[f32],
+    from: Shape,
+    first: usize,
+    to_height: usize,
+    to_width: usize,
+    factor: usize,
+    rows: Range<usize>,
+) -> Vec<f32> {
+    assert_eq!(y.len(), from.len(), "values of {from}");
     assert_eq!(from.width, to_width.div_ceil(factor), "columns of blocks");
-    let mut out = vec![0.0; from.channels * to_height * to_width];
+    let mut out = vec![0.0; from.channels * rows.len() * to_width];
     if out.is_empty() {
         return out;
     }
-    let rows = taps(from.height, to_height, factor);
-    let columns = taps(from.width, to_width, factor);
+    let planes = out.chunks_exact_mut(rows.len() * to_width);
+    let rows = taps(to_height.div_ceil(factor), to_height, factor, rows.clone());
+    let columns = taps(from.width, to_width, factor, 0..to_width);
     let mut line = vec![0.0; from.width];
-    let planes = y.chunks_exact(from.plane()).zip(out.chunks_exact_mut(to_height * to_width));
-    for (plane, out) in planes {
+    for (plane, out) in y.chunks_exact(from.plane()).zip(planes) {
         // Rows first: there are few columns yet, and whole rows are combined at once.
         for (row, tap) in out.chunks_exact_mut(to_width).zip(&rows) {
-            let [a, b, c, d] = tap.index.map(|j| &plane[j * from.width..(j + 1) * from.width]);
+            let [a, b, c, d] = tap.index.map(|j| &plane[(j - first) * from.width..][..from.width]);
             let [wa, wb, wc, wd] = tap.weight;
             for (x, value) in line.iter_mut().enumerate() {
                 *value = wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x];
@@ -59,8 +82,8 @@ struct Taps {
     weight: [f32; 4],
 }
 
-/// The taps of every output position of a line of `n` blocks that cover `size` pixels.
-fn taps(n: usize, size: usize, factor: usize) -> Vec<Taps> {
+/// The taps of the output positions `at` of a line of `n` blocks that cover `size` pixels.
+fn taps(n: usize, size: usize, factor: usize, at: Range<usize>) -> Vec<Taps> {
     let centre = |j: usize| {
         let end = ((j + 1) * factor).min(size);
         0.5 * (j * factor + end) as f64
@@ -98,13 +121,14 @@ fn taps(n: usize, size: usize, factor: usize) -> Vec<Taps> {
         let weight = [-slope_left, left - slope_right, 1.0 - left + slope_left, slope_right];
         Taps { index: [i0, i1, i2, i3], weight: weight.map(|w| w as f32) }
     };
-    (0..size).map(tap).collect()
+    at.map(tap).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::classical::testing::{PICTURES, crop, picture, psnr};
+    use crate::frame::rows_of;
 
     /// The measurement that `upsample` expects.
     fn block_means(x: &[f32], shape: Shape, factor: usize) -> (Vec<f32>, Shape) {
@@ -154,6 +178,29 @@ mod tests {
                     assert!((up[i] - x[i]).abs() < 1e-5, "factor {factor}, size {size}: {r} {c}");
                 }
             }
+        }
+    }
+
+    #[test]
+    fn rows_alone_are_those_of_the_whole() {
+        let shape = Shape::new(2, 45, 31);
+        let (from, factor) = (Shape::new(2, 15, 11), 3);
+        let y: Vec<f32> = (0..from.len()).map(|i| (i as f32 * 0.7).sin()).collect();
+        let whole = upsample(&y, from, shape.height, shape.width, factor);
+        for rows in [0..1, 0..7, 20..21, 19..32, 44..45] {
+            let support = support(rows.clone(), shape.height, factor);
+            assert!(support.len() <= rows.len() / factor + 5, "{rows:?} need {support:?}");
+            let part = Shape { height: support.len(), ..from };
+            let part = upsample_rows(
+                &rows_of(&y, from, support.clone()),
+                part,
+                support.start,
+                shape.height,
+                shape.width,
+                factor,
+                rows.clone(),
+            );
+            assert!(part == rows_of(&whole, shape, rows.clone()), "{rows:?}");
         }
     }
 

@@ -16,7 +16,7 @@ const DIAGONAL: f32 = 0.9;
 /// Rows that are worked on together. The work is local, so bands bound the memory it takes.
 const BAND: usize = 128;
 /// Rows seen, and changed for the time being, on both sides of a band.
-const OVERLAP: usize = 16;
+pub const OVERLAP: usize = 16;
 /// Border of a band's buffers, so that the stencil never leaves them: a pixel takes part in
 /// second differences that are centred next to it and reach one further.
 const EDGE: usize = 2;
@@ -49,17 +49,7 @@ pub struct Band {
 
 /// Calls `work` on each band of a picture, from the top, and stores what it changes.
 pub fn by_bands(values: &mut [f32], shape: Shape, mut work: impl FnMut(&mut Band)) {
-    let stride = shape.width + 2 * EDGE;
-    let mut band = Band {
-        stride,
-        rows: 0,
-        loaded: 0..0,
-        stored: 0..0,
-        planes: vec![Vec::new(); shape.channels],
-        weights: Default::default(),
-        energy: Vec::new(),
-        sums: vec![0.0; stride],
-    };
+    let mut band = Band::new(shape);
     for top in (0..shape.height).step_by(BAND) {
         band.stored = top..(top + BAND).min(shape.height);
         band.loaded = top.saturating_sub(OVERLAP)..(band.stored.end + OVERLAP).min(shape.height);
@@ -69,7 +59,30 @@ pub fn by_bands(values: &mut [f32], shape: Shape, mut work: impl FnMut(&mut Band
     }
 }
 
+/// Calls `work` on a picture of a few rows as one band.
+pub fn as_band(values: &mut [f32], shape: Shape, work: impl FnOnce(&mut Band)) {
+    let mut band = Band::new(shape);
+    (band.stored, band.loaded) = (0..shape.height, 0..shape.height);
+    band.load(values, shape);
+    work(&mut band);
+    band.store(values, shape);
+}
+
 impl Band {
+    fn new(shape: Shape) -> Band {
+        let stride = shape.width + 2 * EDGE;
+        Band {
+            stride,
+            rows: 0,
+            loaded: 0..0,
+            stored: 0..0,
+            planes: vec![Vec::new(); shape.channels],
+            weights: Default::default(),
+            energy: Vec::new(),
+            sums: vec![0.0; stride],
+        }
+    }
+
     /// The band's pixels: picture row, and the buffer index and length of the row there.
     pub fn lines(&self) -> impl Iterator<Item = (usize, Range<usize>)> + use<> {
         let stride = self.stride;

@@ -11,7 +11,7 @@ mod straight;
 pub use bilinear::bilinear;
 pub use malvar::malvar;
 pub use menon::menon;
-pub use straight::straight;
+pub use straight::{BLOCK, straight, straight_bytes, straight_rows, support};
 
 use crate::frame::Shape;
 
@@ -183,6 +183,21 @@ mod tests {
                     assert!(rgb.iter().all(|v| v.is_finite()), "{name} {bayer:?} {h}x{w}");
                 }
             }
+        }
+    }
+
+    /// What lies beyond the support of a block makes no difference to it.
+    #[test]
+    fn a_block_depends_on_its_support_alone() {
+        let (h, w) = (2 * BLOCK + 77, 9);
+        let mut noise = Noise(5);
+        let y: Vec<f32> = (0..h * w).map(|_| noise.next() * 2.0 - 1.0).collect();
+        for top in (0..h).step_by(BLOCK) {
+            let rows = top..(top + BLOCK).min(h);
+            let near = support(rows.clone(), h);
+            let window = &y[near.start * w..near.end * w];
+            let part = straight_rows(window, rows.clone(), near, w, Bayer::Grbg);
+            assert!(part == straight_rows(&y, rows, 0..h, w, Bayer::Grbg), "{top}");
         }
     }
 

@@ -39,6 +39,14 @@ pub fn fill(values: &mut [f32], known: &[f32], shape: Shape) {
     ridges::refine(values, known, shape);
 }
 
+/// Bytes of working memory of [`fill`] for a picture of this size.
+pub fn fill_bytes(shape: Shape) -> u64 {
+    // A channel's weights, and the coarser pictures, a third of it, of values and weights; what is
+    // known, of all channels.
+    let floats = shape.plane() * 5 / 3 + shape.len();
+    (floats * size_of::<f32>()) as u64
+}
+
 /// [`fill`] for a mosaic (one channel, `shape`): pixels of one place in the 2x2 pattern are
 /// filled from those of the same place, since their neighbours have other colours.
 pub fn fill_mosaic(values: &mut [f32], known: &[f32], shape: Shape) {

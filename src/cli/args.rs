@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use argh::FromArgs;
+use argh::{ArgsInfo, FromArgs};
 
 /// What a lone `-` becomes before parsing: argh would take it for an unknown option.
 const DASH: &str = "\u{0}";
@@ -19,7 +19,7 @@ pub fn path(argument: &str) -> &Path {
 
 /// Restores camera frames with a diffusion prior and proves that the result agrees with the
 /// measurement.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(
     note = "A degradation SPEC names what happened to the scene, in order, joined by `+`:\n  none                 nothing (with --noise: denoising)\n  sr:N                 averaged over N x N blocks, N from 2 to 16\n  mask:FILE            only the white pixels of FILE were measured\n  gray                 colour was lost\n  bayer:PHASE          one colour per pixel; rggb, bggr, grbg or gbrg\nfor example gray+mask:scratches.png+sr:2.",
     note = "The default model is built into the program. --model takes a packed model (.ddnm), a manifest (.toml), an ONNX file with its manifest beside it, or the name of one of the former in models/ beside the program, in $XDG_DATA_HOME/ddnm (~/.local/share/ddnm), /usr/local/share/ddnm or /usr/share/ddnm.",
@@ -41,7 +41,7 @@ pub struct Top {
     pub command: Option<Command>,
 }
 
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 pub enum Command {
     Restore(Restore),
@@ -50,11 +50,14 @@ pub enum Command {
     Inspect(Inspect),
     Plan(Plan),
     Pack(Pack),
+    Bench(Bench),
+    Boards(Boards),
+    Manual(Manual),
 }
 
 /// Restore a measurement: a PNG or JPEG that was degraded as SPEC says. It is never degraded
 /// again.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "restore")]
 pub struct Restore {
     /// the measurement (PNG or JPEG; - is standard input)
@@ -100,9 +103,19 @@ pub struct Restore {
     /// sample mode: number of the draw (default 0)
     #[argh(option, default = "0")]
     pub seed: u64,
-    /// threads; 0 is all cores (default). Does not change the result
+    /// threads; 0 is all cores (default), -1 all but one. Does not change the result
     #[argh(option, default = "0")]
-    pub threads: usize,
+    pub threads: isize,
+    /// private memory to use at most, as in 64M (default: what there is). Does not change the
+    /// result
+    #[argh(option)]
+    pub max_memory: Option<String>,
+    /// use the model and the threads that suit this board (see ddnm boards)
+    #[argh(option)]
+    pub board: Option<String>,
+    /// pause while the machine is hotter than this, in degrees Celsius
+    #[argh(option)]
+    pub max_temp: Option<f64>,
     /// bits per sample of the result, 8 or 16 (default: as the input)
     #[argh(option)]
     pub depth: Option<u8>,
@@ -118,7 +131,7 @@ pub struct Restore {
 }
 
 /// Make a measurement from a clean picture, to try things out.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "degrade")]
 pub struct Degrade {
     /// the clean picture (PNG or JPEG; - is standard input)
@@ -142,7 +155,7 @@ pub struct Degrade {
 }
 
 /// Compare two pictures: PSNR and SSIM, and with -d how well the first agrees with a measurement.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "compare")]
 pub struct Compare {
     /// a picture
@@ -163,7 +176,7 @@ pub struct Compare {
 }
 
 /// Show a model: manifest, layers, operations per pixel, bytes.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "inspect")]
 pub struct Inspect {
     /// the model (default: the built-in one)
@@ -175,7 +188,7 @@ pub struct Inspect {
 }
 
 /// Write a model into one file that loads at once and whose weights are used where they lie.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "pack")]
 pub struct Pack {
     /// the model (a manifest, or an ONNX file with its manifest beside it)
@@ -187,10 +200,13 @@ pub struct Pack {
     /// how weights are held: f32 (default), f16 or int8
     #[argh(option, default = "String::from(\"f32\")")]
     pub weights: String,
+    /// how convolutions calculate that stand it: f32 (default) or, with weights in int8, int8
+    #[argh(option, default = "String::from(\"f32\")")]
+    pub arithmetic: String,
 }
 
 /// Say what restore would do: tiles, evaluations, operations, bytes, seconds on this machine.
-#[derive(FromArgs)]
+#[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "plan")]
 pub struct Plan {
     /// the measurement (PNG or JPEG); or give --size
@@ -214,9 +230,67 @@ pub struct Plan {
     /// evaluations of the network per pixel
     #[argh(option)]
     pub steps: Option<usize>,
-    /// threads; 0 is all cores (default)
+    /// threads; 0 is all cores (default), -1 all but one
     #[argh(option, default = "0")]
-    pub threads: usize,
+    pub threads: isize,
+    /// private memory to use at most, as in 64M
+    #[argh(option)]
+    pub max_memory: Option<String>,
+    /// predict for this board, with the model and the threads that suit it (see ddnm boards)
+    #[argh(option)]
+    pub board: Option<String>,
+    /// bits per sample of the result, 8 or 16 (default: as the input, or 8)
+    #[argh(option)]
+    pub depth: Option<u8>,
+    /// print one JSON line
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// List the boards that are known, and say which one this is, what it offers and how hot it is.
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "boards")]
+pub struct Boards {
+    /// print one JSON line
+    #[argh(switch)]
+    pub json: bool,
+}
+
+/// Print the manual page, or what a shell needs to complete command lines.
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "manual")]
+pub struct Manual {
+    /// man (default), bash, zsh or fish
+    #[argh(positional, default = "String::from(\"man\")")]
+    pub format: String,
+}
+
+/// Measure speed and footprint on this machine: a tile, and a whole frame with one and more
+/// threads, each in a process of its own.
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "bench")]
+pub struct Bench {
+    /// model to use instead of the built-in one
+    #[argh(option)]
+    pub model: Option<String>,
+    /// size of the frame, WIDTHxHEIGHT (default 640x480)
+    #[argh(option, default = "String::from(\"640x480\")")]
+    pub size: String,
+    /// what happens to the scene (see ddnm --help; default bayer:rggb)
+    #[argh(option, short = 'd', default = "String::from(\"bayer:rggb\")")]
+    pub degradation: String,
+    /// noise to add, standard deviation in code values 0..255 (default 0)
+    #[argh(option, default = "0.0")]
+    pub noise: f64,
+    /// the most threads; 0 is all cores (default), -1 all but one
+    #[argh(option, default = "0")]
+    pub threads: isize,
+    /// whose peaks to compare with (default: the board that this is)
+    #[argh(option)]
+    pub board: Option<String>,
+    /// only the tile, and only once
+    #[argh(switch, hidden_help)]
+    pub tile: bool,
     /// print one JSON line
     #[argh(switch)]
     pub json: bool,

@@ -7,7 +7,6 @@ use super::{job, print};
 use crate::certificate::residual;
 use crate::degrade::{self, Degradation};
 use crate::error::{Error, Result};
-use crate::frame::Region;
 use crate::{io, metrics};
 
 pub fn run(args: Compare) -> Result<()> {
@@ -18,12 +17,12 @@ pub fn run(args: Compare) -> Result<()> {
         (Some(spec), Some(name)) => {
             let file = io::read(path(name))?;
             let size = format!("{}x{}", a.shape.width, a.shape.height);
-            let operator = job::operator(spec, &file, Some(&size))?;
+            let operator = job::operator(spec, file.shape, file.origin.scene, Some(&size))?;
             if operator.scene() != a.shape {
                 return Err(Error::shape(&args.a, operator.scene(), a.shape));
             }
             let y = degrade::measurement(&operator, &file)?;
-            Some(residual(&operator, &y, &a, Region::whole(a.shape)))
+            Some(residual(&operator, &y, &a))
         }
         _ => {
             let why = "residual: expected both a degradation (-d) and its measurement (-y)";

@@ -18,7 +18,7 @@ pub fn run(args: Degrade) -> Result<()> {
     io::check_writable(output)?;
     let sigma_y = job::sigma(args.noise, "noise")?;
     let x = io::read(path(&args.input))?;
-    let bits = job::depth(args.depth, &x)?;
+    let bits = job::depth(args.depth, &x.origin)?;
     let a = Spec::parse(&args.degradation)?.build(x.shape, &job::load_mask)?;
     let y = degrade::measure(&a, &x, sigma_y, args.seed);
     let mut file = degrade::to_file(&a, &y)?;

@@ -27,7 +27,7 @@ pub fn run(args: Inspect) -> Result<()> {
             "prediction": format!("{:?}", manifest.prediction).to_lowercase(),
             "conditioning": format!("{:?}", manifest.conditioning).to_lowercase(),
             "multiple": manifest.multiple, "tile": manifest.tile,
-            "weight_bytes": bytes, "window": side,
+            "arithmetic": prior.arithmetic().name(), "weight_bytes": bytes, "window": side,
             "multiply_accumulates_per_pixel": per_pixel,
             "layers": layers.iter().map(layer).collect::<Vec<_>>(),
         });
@@ -52,6 +52,7 @@ pub fn run(args: Inspect) -> Result<()> {
         line("halo", format!("{} pixels up to sigma {}", halo.pixels, halo.sigma));
     }
     line("weights", format!("{bytes} bytes"));
+    line("arithmetic", prior.arithmetic().name().into());
     line("operations", format!("{per_pixel:.0} multiply-accumulates per pixel"));
     line("layers", format!("of a {side}x{side} window, with their multiply-accumulates"));
     for l in &layers {

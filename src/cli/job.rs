@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use crate::boards::{Board, Machine};
 use crate::degrade::{Degradation, Spec};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Shape};
+use crate::frame::{Frame, Origin, Shape};
 use crate::io::{MAX_PIXELS, MAX_SIDE};
-use crate::prior::Prior;
+use crate::prior::{self, Model, Prior};
 use crate::sampler::{Mode, NoiseRule, Settings, defaults};
 
 /// Reads the picture of a mask.
@@ -14,16 +15,21 @@ pub fn load_mask(path: &Path) -> Result<Frame> {
     crate::io::read(path)
 }
 
-/// The operator that the measurement `file` comes from; `size` is what the user said of the
-/// scene, which goes before what the file says.
-pub fn operator(spec: &str, file: &Frame, size: Option<&str>) -> Result<Box<dyn Degradation>> {
+/// The operator that a measurement of this size comes from; `size` is what the user said of the
+/// scene, which goes before what the file recorded of it.
+pub fn operator(
+    spec: &str,
+    measured: Shape,
+    recorded: Option<(usize, usize)>,
+    size: Option<&str>,
+) -> Result<Box<dyn Degradation>> {
     let spec = Spec::parse(spec)?;
     let scene = match size {
         Some(size) => {
             let (width, height) = parse_size(size)?;
-            Shape::new(file.shape.channels, height, width)
+            Shape::new(measured.channels, height, width)
         }
-        None => spec.scene_of(file.shape, &load_mask)?,
+        None => spec.scene_of(measured, &load_mask)?,
     };
     if scene.width.max(scene.height) > MAX_SIDE || scene.plane() > MAX_PIXELS {
         let expected = format!("sides up to {MAX_SIDE} and at most {MAX_PIXELS} pixels");
@@ -32,8 +38,8 @@ pub fn operator(spec: &str, file: &Frame, size: Option<&str>) -> Result<Box<dyn 
     let said = size.map(parse_size).transpose()?;
     // A file's own record belongs to the degradation that made it; where another one is asked
     // for, only the measurement itself counts.
-    if let (Some((width, height)), None) = (file.origin.scene, said) {
-        match spec.build_for(file.shape, Some((width, height)), &load_mask) {
+    if let (Some((width, height)), None) = (recorded, said) {
+        match spec.build_for(measured, Some((width, height)), &load_mask) {
             Err(Error::Shape { .. }) => {
                 log::warn!(
                     "the file records a scene of {width}x{height}, which does not fit `{spec}`"
@@ -42,7 +48,7 @@ pub fn operator(spec: &str, file: &Frame, size: Option<&str>) -> Result<Box<dyn 
             done => return done,
         }
     }
-    let a = spec.build_for(file.shape, said, &load_mask)?;
+    let a = spec.build_for(measured, said, &load_mask)?;
     if said.is_none() && spec.loses_size() {
         let Shape { width, height, .. } = a.scene();
         log::warn!("assuming a scene of {width}x{height}; say --size if it was smaller");
@@ -62,10 +68,51 @@ pub fn parse_size(text: &str) -> Result<(usize, usize)> {
     }
 }
 
-/// Bits per sample: what was asked for, or what the input has.
-pub fn depth(asked: Option<u8>, input: &Frame) -> Result<u8> {
+/// The model that was asked for, or the one that suits the board.
+pub fn model(asked: Option<&str>, board: Option<&Board>) -> Result<Model> {
+    prior::find(asked.or(board.map(|board| board.defaults.model.as_str())))
+}
+
+/// The most threads to use: as many as asked for; of what the machine grants (or of the board's
+/// usual number) all for 0, and all but so many for less.
+pub fn threads(asked: isize, machine: &Machine, board: Option<&Board>) -> usize {
+    let granted = board.map_or_else(|| machine.threads(), |board| board.defaults.threads);
     match asked {
-        None => Ok(if input.origin.bit_depth == 16 { 16 } else { 8 }),
+        1.. => asked.unsigned_abs().min(1024),
+        _ => granted.saturating_sub(asked.unsigned_abs()).max(1),
+    }
+}
+
+/// The most private memory to use: what was asked for, and never more than there is.
+pub fn memory(asked: Option<&str>, machine: &Machine) -> Result<Option<u64>> {
+    Ok(bytes(asked)?.into_iter().chain(machine.memory_left()).min())
+}
+
+/// An amount of memory: bytes, or with K, M or G (powers of 1024).
+pub fn bytes(asked: Option<&str>) -> Result<Option<u64>> {
+    asked.map(parse_bytes).transpose()
+}
+
+fn parse_bytes(text: &str) -> Result<u64> {
+    let (digits, unit) = match text.char_indices().last() {
+        Some((at, 'K' | 'k')) => (&text[..at], 1u64 << 10),
+        Some((at, 'M' | 'm')) => (&text[..at], 1 << 20),
+        Some((at, 'G' | 'g')) => (&text[..at], 1 << 30),
+        _ => (text, 1),
+    };
+    match digits.parse::<u64>().ok().and_then(|n| n.checked_mul(unit)) {
+        Some(bytes) if bytes > 0 => Ok(bytes),
+        _ => {
+            let why = format!("max-memory: expected bytes, as in 64M, found {text}");
+            Err(Error::Usage(why))
+        }
+    }
+}
+
+/// Bits per sample: what was asked for, or what the input has.
+pub fn depth(asked: Option<u8>, input: &Origin) -> Result<u8> {
+    match asked {
+        None => Ok(if input.bit_depth == 16 { 16 } else { 8 }),
         Some(bits @ (8 | 16)) => Ok(bits),
         Some(other) => Err(Error::Usage(format!("depth: expected 8 or 16, found {other}"))),
     }
@@ -90,6 +137,7 @@ pub struct Schedule<'a> {
     pub start: Option<f64>,
     pub end: Option<f64>,
     pub generative: Option<f32>,
+    /// The most threads; see [`threads`].
     pub threads: usize,
     /// Bits per sample of the measurement's file; 0 for floats.
     pub bits: u8,
@@ -138,11 +186,8 @@ impl Schedule<'_> {
         if !(0.0..=1.0).contains(&generative) {
             return usage(format!("generative: expected 0 to 1, found {generative}"));
         }
-        let threads = match self.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            n => n.min(1024),
-        };
         let levels = prior.diffusion().geometric(start, end, steps);
+        let threads = self.threads;
         Ok(Settings { mode, sigma_y, levels, generative, frame: 0, threads, band: None })
     }
 }

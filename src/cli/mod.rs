@@ -1,14 +1,20 @@
 //! The command line: what was asked for, in and out, and exit codes. Nothing numerical.
 
 mod args;
+mod bench;
+mod boards;
 mod compare;
 mod degrade;
+mod heat;
 mod inspect;
 mod job;
+mod manual;
 mod pack;
 mod plan;
 mod progress;
 mod restore;
+mod rounding;
+mod version;
 
 use std::io::Write;
 use std::path::Path;
@@ -57,11 +63,11 @@ fn parse_and_run() -> i32 {
             return 2;
         }
     };
-    if top.version {
-        println!("ddnm {} ({})", env!("CARGO_PKG_VERSION"), std::env::consts::ARCH);
-        return 0;
-    }
-    match top.command.map_or_else(no_command, dispatch) {
+    let done = match top {
+        Top { version: true, .. } => version::text().and_then(|text| print(&text)),
+        Top { command, .. } => command.map_or_else(no_command, dispatch),
+    };
+    match done {
         Ok(()) => 0,
         Err(e) if crate::io::is_broken_pipe(&e) => 0,
         Err(e) => complain(&e),
@@ -80,6 +86,9 @@ fn dispatch(command: Command) -> Result<()> {
         Command::Inspect(args) => inspect::run(args),
         Command::Plan(args) => plan::run(args),
         Command::Pack(args) => pack::run(args),
+        Command::Bench(args) => bench::run(args),
+        Command::Boards(args) => boards::run(args),
+        Command::Manual(args) => manual::run(args),
     }
 }
 

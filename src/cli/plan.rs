@@ -1,30 +1,39 @@
 //! `ddnm plan`.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use super::args::{Plan, path};
 use super::{job, print};
 use crate::degrade::{Degradation, Spec};
 use crate::error::{Error, Result};
-use crate::frame::Shape;
-use crate::prior::{self, Prior};
-use crate::{io, plan};
+use crate::frame::{Origin, Shape};
+use crate::prior::Prior;
+use crate::{boards, io, plan};
 
 pub fn run(args: Plan) -> Result<()> {
-    let a = match (&args.input, &args.size) {
+    let (a, input_bytes, origin) = match (&args.input, &args.size) {
         (Some(name), size) => {
-            job::operator(&args.degradation, &io::read(path(name))?, size.as_deref())?
+            let file = io::Picture::open(path(name))?;
+            let (held, recorded) = (file.held_bytes(), file.origin.scene);
+            let a = job::operator(&args.degradation, file.shape(), recorded, size.as_deref())?;
+            (a, held, file.origin)
         }
         (None, Some(size)) => {
             let (width, height) = job::parse_size(size)?;
-            Spec::parse(&args.degradation)?.build(Shape::new(3, height, width), &job::load_mask)?
+            let scene = Shape::new(3, height, width);
+            let a = Spec::parse(&args.degradation)?.build(scene, &job::load_mask)?;
+            (a, 0, Origin::default())
         }
         (None, None) => {
             let why = "plan: expected a measurement, or --size WIDTHxHEIGHT";
             return Err(Error::Usage(why.into()));
         }
     };
-    let prior = prior::find(args.model.as_deref())?;
+    let machine = boards::detect(Path::new("/"))?;
+    let board = args.board.as_deref().map(boards::find).transpose()?;
+    let prior = job::model(args.model.as_deref(), board)?;
     let settings = job::Schedule {
         mode: &args.mode,
         rule: "split",
@@ -35,25 +44,59 @@ pub fn run(args: Plan) -> Result<()> {
         start: None,
         end: None,
         generative: None,
-        threads: args.threads,
-        bits: 8,
+        threads: job::threads(args.threads, &machine, board),
+        bits: if origin.bit_depth == 0 && args.input.is_some() { 0 } else { 8 },
     }
     .settings(&a, &prior)?;
-    let plan = plan::plan(&a, &prior, &settings)?;
+    let limit = match board {
+        // Half of the smallest that it is sold with: the system needs some.
+        Some(board) => {
+            let smallest = board.memory_mib.first().copied().unwrap_or(u64::MAX >> 20);
+            let least = Some(smallest << 19);
+            job::bytes(args.max_memory.as_deref())?.or(least)
+        }
+        None => job::memory(args.max_memory.as_deref(), &machine)?,
+    };
+    let job = plan::Job {
+        a: &a,
+        prior: &prior,
+        settings: &settings,
+        input_bytes,
+        bits: job::depth(args.depth, &origin)?,
+        output_is_held: false,
+    };
+    let plan = plan::plan(&job, limit)?;
+    let (seconds, basis) = match board {
+        Some(board) => {
+            let (macs, bytes) = (plan.multiply_accumulates, plan.bytes_moved);
+            let title = &board.title;
+            let basis = format!("a prediction for {title}, from counted operations and its peaks");
+            (board.seconds(macs, bytes, plan.threads), basis)
+        }
+        None => (plan::seconds_here(&job, &plan)?, "here, by one tile measured now".into()),
+    };
+    let memory = plan.memory;
     if args.json {
         let line = json!({
             "spec": a.spec(), "width": plan.scene.width, "height": plan.scene.height,
             "tile": plan.core, "halo": plan.halo, "tiles": plan.tiles,
-            "evaluations": plan.evaluations, "threads": settings.threads,
+            "evaluations": plan.evaluations, "threads": plan.threads, "band": plan.band,
             "window_pixels": plan.window_pixels,
             "multiply_accumulates": plan.multiply_accumulates,
-            "weight_bytes": plan.weight_bytes, "frame_bytes": plan.frame_bytes,
-            "activation_bytes": plan.activation_bytes, "bytes": plan.bytes(),
-            "seconds": plan.seconds, "model": prior.identity().name,
+            "bytes": {
+                "total": memory.total(), "program": memory.program, "model": memory.model,
+                "network": memory.network, "rows": memory.rows, "files": memory.files,
+            },
+            "bytes_moved": plan.bytes_moved,
+            "seconds": seconds, "basis": basis, "board": args.board, "model": prior.identity().name,
         });
         return print(&line.to_string());
     }
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let band = match plan.band {
+        Some(rows) => format!("{rows} rows of tiles at a time"),
+        None => "the whole frame at a time".into(),
+    };
     let text = [
         format!("scene         {} through `{}`", plan.scene, a.spec()),
         format!(
@@ -65,15 +108,18 @@ pub fn run(args: Plan) -> Result<()> {
             plan.window_pixels as f64 / 1e6,
             plan.multiply_accumulates as f64 / 1e9
         ),
+        format!("order         {band}, {} threads", plan.threads),
         format!(
-            "memory        about {:.0} MiB: weights {:.0}, frames {:.0}, activations {:.0} in {} threads",
-            mib(plan.bytes()),
-            mib(plan.weight_bytes),
-            mib(plan.frame_bytes),
-            mib(plan.activation_bytes),
-            settings.threads
+            "memory        {:.1} MiB private: program {:.1}, model {:.1}, network {:.1}, rows {:.1}, \
+             files {:.1}",
+            mib(memory.total()),
+            mib(memory.program),
+            mib(memory.model),
+            mib(memory.network),
+            mib(memory.rows),
+            mib(memory.files),
         ),
-        format!("time          about {:.1} s here, by one tile measured now", plan.seconds),
+        format!("time          about {seconds:.1} s: {basis}"),
     ];
     print(&text.join("\n"))
 }

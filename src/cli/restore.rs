@@ -1,20 +1,22 @@
 //! `ddnm restore`.
 
-use std::ops::ControlFlow;
 use std::path::Path;
-use std::sync::atomic::Ordering;
 use std::time::Instant;
 
 use serde_json::json;
 
 use super::args::{Restore, path};
+use super::heat::Heat;
+use super::rounding::Rounding;
 use super::{interrupt_flag, job, print, progress};
-use crate::certificate::{Evidence, sha256};
+use crate::boards;
+use crate::certificate::{Evidence, Tally, hex};
 use crate::degrade::{self, Degradation};
 use crate::error::Result;
 use crate::io;
-use crate::prior::{self, Prior};
-use crate::sampler;
+use crate::plan;
+use crate::prior::Prior;
+use crate::sampler::{self, Finished};
 
 pub fn run(args: Restore) -> Result<()> {
     let started = Instant::now();
@@ -26,12 +28,15 @@ pub fn run(args: Restore) -> Result<()> {
     if let Some(name) = &args.certificate {
         io::check_writable(path(name))?;
     }
-    let file = io::read(input)?;
-    let bits = job::depth(args.depth, &file)?;
-    let a = job::operator(&args.degradation, &file, args.size.as_deref())?;
-    let y = degrade::measurement(&a, &file)?;
-    let prior = prior::find(args.model.as_deref())?;
-    let settings = job::Schedule {
+    let machine = boards::detect(Path::new("/"))?;
+    let board = args.board.as_deref().map(boards::find).transpose()?;
+    let mut heat = Heat::new(args.max_temp)?;
+    let file = io::Picture::open(input)?;
+    let bits = job::depth(args.depth, &file.origin)?;
+    let recorded = file.origin.scene;
+    let a = job::operator(&args.degradation, file.shape(), recorded, args.size.as_deref())?;
+    let prior = job::model(args.model.as_deref(), board)?;
+    let mut settings = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
         eta: args.eta,
@@ -41,49 +46,63 @@ pub fn run(args: Restore) -> Result<()> {
         start: args.start,
         end: args.end,
         generative: args.generative,
-        threads: args.threads,
+        threads: job::threads(args.threads, &machine, board),
         bits: file.origin.bit_depth,
     }
     .settings(&a, &prior)?;
 
+    let limit = job::memory(args.max_memory.as_deref(), &machine)?;
+    let planned = plan::Job {
+        a: &a,
+        prior: &prior,
+        settings: &settings,
+        input_bytes: file.held_bytes(),
+        bits,
+        output_is_held: io::Draft::is_held(output),
+    };
+    let plan = plan::plan(&planned, limit)?;
+    (settings.threads, settings.band) = (plan.threads, plan.band);
+
     let mut bar = progress::Bar::new(args.quiet);
     let mut on_progress = |p| {
         bar.show(p);
-        if stop.load(Ordering::Relaxed) {
-            ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        }
+        heat.pause(&stop)
     };
-    let mut x = sampler::restore(&a, &y, &prior, &settings, &mut on_progress)?;
-    bar.finish();
-    x.origin = file.origin.clone();
-    x.origin.scene = None;
-    if (x.shape.width, x.shape.height) != (file.shape.width, file.shape.height) {
-        x.origin.alpha = None;
+    let mut origin = file.origin.clone();
+    origin.scene = None;
+    if (a.scene().width, a.scene().height) != (file.shape().width, file.shape().height) {
+        origin.alpha = None;
     }
+    let header = io::Header { shape: a.scene(), bits, origin: &origin };
 
-    // The certificate is about the file, so the file is made first and read back.
-    let mut bytes = Vec::new();
-    io::encode(&mut bytes, output, &x, bits)?;
-    let written = io::read_bytes(&bytes, output)?;
-    let hash = sha256(&bytes);
-    let tiling = sampler::tiling(&a, &prior, &settings.levels);
-    let grid = tiling.grid(a.scene(), 0);
+    let grids = sampler::grids(&a, &prior, &settings.levels);
+    let mut tally = Tally::new(&a, &grids[grids.len() - 1]);
+    let mut rounding = Rounding::new(&header);
+    let mut draft = io::Draft::write(output, &header, &mut |take| {
+        let mut rows = file.rows()?;
+        let mut y = degrade::MeasuredRows::new(&a, rows.as_mut())?;
+        let mut done = |part: Finished| {
+            let written = rounding.pass(&part, take)?;
+            tally.add(&part, &written);
+            Ok(())
+        };
+        sampler::restore_rows(&a, &mut y, &prior, &settings, &mut done, &mut on_progress)
+    })?;
+    bar.finish();
+    // The certificate is about the file: what has been measured must be what it holds.
+    draft.read(|written| rounding.check(written))?;
     let evidence = Evidence {
         a: &a,
-        y: &y,
-        exact: &x,
-        written: &written,
+        tally: &tally,
         bits,
-        file: &hash,
+        measured_bits: file.origin.bit_depth,
+        file: &hex(&draft.sha256()),
         settings: &settings,
         prior: &prior.identity(),
-        grid: &grid,
-        tiling,
+        tiling: sampler::tiling(&a, &prior, &settings.levels),
     };
     evidence.check()?;
-    io::write_bytes(output, &bytes)?;
+    draft.commit()?;
     if let Some(name) = &args.certificate {
         let text = format!("{:#}\n", evidence.json());
         io::write_bytes(path(name), text.as_bytes())?;
@@ -92,10 +111,12 @@ pub fn run(args: Restore) -> Result<()> {
         let (before, after) = evidence.residuals();
         let line = json!({
             "input": input.display().to_string(), "output": output.display().to_string(),
-            "width": x.shape.width, "height": x.shape.height,
+            "width": a.scene().width, "height": a.scene().height,
             "spec": a.spec(), "evaluations": settings.levels.len(),
             "residual_max": after.max, "residual_rms": after.rms,
             "residual_max_before_rounding": before.max,
+            "threads": plan.threads, "planned_bytes": plan.memory.total(),
+            "heat": heat.report(),
             "seconds": started.elapsed().as_secs_f64(),
         });
         // Where the picture takes standard output, the line goes to standard error.

@@ -1,7 +1,9 @@
 //! The colour filter array of a camera sensor.
 
+use std::ops::Range;
+
 use super::Stage;
-use crate::classical::demosaic::{Bayer, straight};
+use crate::classical::demosaic::{self, Bayer};
 use crate::frame::{Region, Shape};
 
 /// One colour per pixel, as a sensor behind a Bayer filter records it: a selection, so every
@@ -68,7 +70,19 @@ impl Stage for Mosaic {
         0.03
     }
 
-    fn classical(&self, y: &[f32]) -> Vec<f32> {
-        straight(y, self.input.height, self.input.width, self.bayer)
+    fn classical_block(&self) -> usize {
+        demosaic::BLOCK
+    }
+
+    fn classical_bytes(&self) -> u64 {
+        demosaic::straight_bytes(self.input.height, self.input.width)
+    }
+
+    fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
+        demosaic::support(rows, self.input.height)
+    }
+
+    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {
+        demosaic::straight_rows(y, rows, support, self.input.width, self.bayer)
     }
 }

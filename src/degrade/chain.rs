@@ -75,6 +75,10 @@ impl LinearMap for Chain {
         Some(self.links.iter().map(|l| l.max_row_sum()).product())
     }
 
+    fn held_bytes(&self) -> u64 {
+        self.links.iter().map(|l| l.held_bytes()).sum()
+    }
+
     fn contents(&self) -> Vec<f32> {
         let contents = |link: &dyn Degradation| {
             let mut v = link.contents();

@@ -1,7 +1,9 @@
 //! Colour that was never recorded.
 
+use std::ops::Range;
+
 use super::Stage;
-use crate::frame::{Region, Shape};
+use crate::frame::{Region, Shape, rows_of};
 
 /// How much of each colour gray is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -96,7 +98,10 @@ impl Stage for Gray {
         true
     }
 
-    fn classical(&self, y: &[f32]) -> Vec<f32> {
+    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {
+        let shape = Shape { height: support.len(), ..self.output() };
+        let top = rows.start - support.start;
+        let y = rows_of(y, shape, top..top + rows.len());
         y.repeat(3)
     }
 }

@@ -1,5 +1,7 @@
 //! Any linear map as a degradation: from `A` and `A^T` alone.
 
+use std::ops::Range;
+
 use super::{Degradation, Reach, Spectrum, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Shape};
@@ -52,6 +54,10 @@ pub trait LinearMap: Send + Sync {
     /// Largest sum of absolute entries of a row, where it is known.
     fn max_row_sum(&self) -> Option<f32> {
         None
+    }
+    /// See [`Degradation::held_bytes`].
+    fn held_bytes(&self) -> u64 {
+        0
     }
     /// See [`Degradation::contents`].
     fn contents(&self) -> Vec<f32> {
@@ -198,12 +204,22 @@ impl<T: LinearMap> Degradation for Linear<T> {
         self.map.uncertainty()
     }
 
-    fn classical(&self, y: &[f32]) -> Vec<f32> {
+    fn classical_rows(&self, _rows: Range<usize>, y: &[f32]) -> Vec<f32> {
         self.map.start(y, 0.0)
     }
 
-    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
+    fn start_rows(&self, _rows: Range<usize>, y: &[f32], sigma_y: f64) -> Vec<f32> {
         self.map.start(y, sigma_y)
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.map.held_bytes()
+    }
+
+    fn classical_bytes(&self) -> u64 {
+        // What conjugate gradients hold, and a complex copy of a picture or two.
+        let values = 6 * self.scene().len() + 6 * self.measurement().len();
+        (values * size_of::<f32>()) as u64
     }
 
     fn truncation(&self) -> f32 {

@@ -1,8 +1,10 @@
 //! Missing and attenuated pixels.
 
+use std::ops::Range;
+
 use super::Stage;
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Region, Shape, to_code};
+use crate::frame::{Frame, Region, Shape, rows_of, to_code};
 
 /// `y = m x`, value by value, with `m` in `[0, 1]`: white (1) is measured, black (0) is missing.
 /// Singular values are the mask's own values.
@@ -106,7 +108,13 @@ impl Stage for Mask {
         0.03
     }
 
-    fn classical(&self, y: &[f32]) -> Vec<f32> {
-        y.to_vec()
+    fn held_bytes(&self) -> u64 {
+        (self.codes.len() * size_of::<u16>()) as u64
+    }
+
+    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {
+        let shape = Shape { height: support.len(), ..self.output() };
+        let top = rows.start - support.start;
+        rows_of(y, shape, top..top + rows.len())
     }
 }

@@ -15,6 +15,7 @@ mod gray;
 mod krylov;
 mod linear;
 mod mask;
+mod measured;
 mod pool;
 mod psf;
 mod rows;
@@ -32,14 +33,17 @@ pub use cubic::Bicubic;
 pub use gray::{Gray, Luma};
 pub use linear::{Linear, LinearMap};
 pub use mask::Mask;
+pub use measured::{MeasuredRows, measurement};
 pub use pool::Pool;
 pub use psf::{MAX_PSF, Psf};
 pub use rows::{DisjointRows, Stage};
 pub use spec::Spec;
 pub use walsh::{Extent, Walsh};
 
-use crate::error::{Error, Result};
-use crate::frame::{Frame, Region, Shape};
+use std::ops::Range;
+
+use crate::error::Result;
+use crate::frame::{Frame, Region, Shape, rows_of};
 use crate::noise::NoiseField;
 
 /// How far, in scene pixels, a measurement reaches beyond its own block.
@@ -118,13 +122,53 @@ pub trait Degradation: Send + Sync {
     /// How far off a classical estimate typically is: the noise level, in units of `[-1, 1]`,
     /// that a restoration without noise in the measurement should start at.
     fn uncertainty(&self) -> f64;
-    /// A classical, non-learned estimate of the whole scene from a measurement.
-    fn classical(&self, y: &[f32]) -> Vec<f32>;
-    /// [`classical`](Degradation::classical) from a measurement with noise of standard deviation
-    /// `sigma_y`, which an inverse of an ill-conditioned operator must not amplify.
-    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
+    /// A classical estimate of the scene is made block by block: how many rows each has but the
+    /// last. A multiple of the period, or the whole height.
+    fn classical_block(&self) -> usize {
+        self.scene().height
+    }
+    /// The rows of the measurement that the classical estimate of a block depends on.
+    fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
+        let _ = rows;
+        0..self.measurement().height
+    }
+    /// A classical, non-learned estimate of a block of the scene, `[channels, rows, width]`, from
+    /// the rows of the measurement that it depends on.
+    fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32>;
+    /// Bytes that the operator itself holds, as a mask does.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
+    /// Bytes of working memory that `classical_rows` needs for a block, besides the rows that go in
+    /// and come out and copies of them.
+    fn classical_bytes(&self) -> u64 {
+        4 * self.scene().len() as u64 * size_of::<f32>() as u64
+    }
+    /// [`classical_rows`](Degradation::classical_rows) from a measurement with noise of standard
+    /// deviation `sigma_y`, which an inverse of an ill-conditioned operator must not amplify.
+    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64) -> Vec<f32> {
         let _ = sigma_y;
-        self.classical(y)
+        self.classical_rows(rows, y)
+    }
+    /// The estimate of the whole scene from the whole measurement, without and with noise.
+    fn classical(&self, y: &[f32]) -> Vec<f32> {
+        self.start(y, 0.0)
+    }
+    /// See [`classical`](Degradation::classical).
+    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
+        let (scene, measurement) = (self.scene(), self.measurement());
+        let mut x = vec![0.0; scene.len()];
+        for top in (0..scene.height).step_by(self.classical_block()) {
+            let rows = top..(top + self.classical_block()).min(scene.height);
+            let part = rows_of(y, measurement, self.classical_support(rows.clone()));
+            let part = self.start_rows(rows.clone(), &part, sigma_y);
+            let planes =
+                x.chunks_exact_mut(scene.plane()).zip(part.chunks(rows.len() * scene.width));
+            for (plane, part) in planes {
+                plane[rows.start * scene.width..rows.end * scene.width].copy_from_slice(part);
+            }
+        }
+        x
     }
     /// Directions with singular values below this count as unmeasured: noise, and the rounding
     /// of a file, would drown what they say. 0 for well-conditioned operators.
@@ -133,9 +177,14 @@ pub trait Degradation: Send + Sync {
     }
     /// The number of directions that are measured.
     fn rank(&self) -> usize {
-        let mut s = vec![0.0; self.measurement().len()];
-        self.singular_values(Region::whole(self.scene()), &mut s);
-        s.iter().filter(|&&s| s > 0.0).count()
+        let mut count = 0;
+        let scene = self.scene();
+        for region in regions(scene, self.reach(), self.period()) {
+            let mut s = vec![0.0; self.measured(region).shape(self.measurement().channels).len()];
+            self.singular_values(region, &mut s);
+            count += s.iter().filter(|&&s| s > 0.0).count();
+        }
+        count
     }
     /// Whether a scene value can enter more than one measurement, or enter it with a negative
     /// sign: then the range of a picture and the measurement can only be met approximately.
@@ -201,11 +250,23 @@ impl Degradation for Box<dyn Degradation> {
     fn uncertainty(&self) -> f64 {
         (**self).uncertainty()
     }
-    fn classical(&self, y: &[f32]) -> Vec<f32> {
-        (**self).classical(y)
+    fn classical_block(&self) -> usize {
+        (**self).classical_block()
     }
-    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
-        (**self).start(y, sigma_y)
+    fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
+        (**self).classical_support(rows)
+    }
+    fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32> {
+        (**self).classical_rows(rows, y)
+    }
+    fn held_bytes(&self) -> u64 {
+        (**self).held_bytes()
+    }
+    fn classical_bytes(&self) -> u64 {
+        (**self).classical_bytes()
+    }
+    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64) -> Vec<f32> {
+        (**self).start_rows(rows, y, sigma_y)
     }
     fn truncation(&self) -> f32 {
         (**self).truncation()
@@ -227,33 +288,25 @@ impl Degradation for Box<dyn Degradation> {
     }
 }
 
-/// The measurement `y` that a file holds: checks its size, converts from units of light (see the
-/// module), and zeroes what was not measured.
-///
-/// A colour file whose channels are all equal passes for a gray measurement.
-pub fn measurement(a: &dyn Degradation, file: &Frame) -> Result<Frame> {
-    let shape = a.measurement();
-    let mut y = file.clone();
-    if shape.channels == 1 && file.shape.channels == 3 {
-        if file.channel(0) != file.channel(1) || file.channel(0) != file.channel(2) {
-            let what = format!("measurement of `{}`", a.spec());
-            return Err(Error::shape(&what, "one channel", "a colour picture"));
-        }
-        y.data.truncate(file.shape.plane());
-        y.shape.channels = 1;
-    }
-    if y.shape != shape {
-        return Err(Error::shape(&format!("measurement of `{}`", a.spec()), shape, y.shape));
-    }
-    let whole = Region::whole(a.scene());
-    let mut gain = vec![0.0; shape.len()];
-    a.dc_gain(whole, &mut gain);
-    let mut s = vec![0.0; shape.len()];
-    a.singular_values(whole, &mut s);
-    for ((v, g), s) in y.data.iter_mut().zip(&gain).zip(&s) {
-        *v = if *s > 0.0 { *v + 1.0 - g } else { 0.0 };
-    }
-    Ok(y)
+/// Some rows of a scene.
+pub fn full_width(rows: Range<usize>, scene: Shape) -> Region {
+    Region { y: rows.start, x: 0, height: rows.len(), width: scene.width }
+}
+
+/// The scene in regions of full width, from the top, small enough to go through one by one; one
+/// region where the operator needs the whole frame.
+pub fn blocks(a: &dyn Degradation) -> impl Iterator<Item = Region> + use<> {
+    regions(a.scene(), a.reach(), a.period())
+}
+
+fn regions(scene: Shape, reach: Reach, period: usize) -> impl Iterator<Item = Region> {
+    const ROWS: usize = 16;
+    let height = match reach {
+        Reach::Local => ROWS.next_multiple_of(period),
+        Reach::Global => scene.height,
+    };
+    let tops = (0..scene.height).step_by(height);
+    tops.map(move |top| full_width(top..(top + height).min(scene.height), scene))
 }
 
 /// What a camera that degrades as `a` does would measure of `x`: `A x`, with Gaussian noise of

@@ -1,7 +1,9 @@
 //! Down-sampling by averaging blocks.
 
+use std::ops::Range;
+
 use super::Stage;
-use crate::classical::bicubic::upsample;
+use crate::classical::bicubic;
 use crate::frame::{Region, Shape};
 
 /// `factor x factor` average pooling; blocks at the right and bottom edge average the pixels
@@ -78,7 +80,13 @@ impl Stage for Pool {
         0.3
     }
 
-    fn classical(&self, y: &[f32]) -> Vec<f32> {
-        upsample(y, self.output(), self.input.height, self.input.width, self.factor)
+    fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
+        bicubic::support(rows, self.input.height, self.factor)
+    }
+
+    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {
+        let Shape { height, width, .. } = self.input;
+        let from = Shape { height: support.len(), ..self.output() };
+        bicubic::upsample_rows(y, from, support.start, height, width, self.factor, rows)
     }
 }

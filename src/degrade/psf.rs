@@ -172,6 +172,10 @@ impl LinearMap for Psf {
         if self.smallest >= WELL_CONDITIONED { 0.0 } else { TRUNCATION }
     }
 
+    fn held_bytes(&self) -> u64 {
+        (self.response.len() * size_of::<Complex<f32>>()) as u64
+    }
+
     fn contents(&self) -> Vec<f32> {
         self.taps.clone()
     }

@@ -7,10 +7,12 @@
 //! follows from the squares of the entries: `d(B A) = (B o B) d(A)`, `o` entry by entry.
 //! The correct composite of masking, gray and pooling (an "old photo") is one case of this.
 
-use super::{Degradation, Reach, Spectrum};
-use crate::classical::fill::{fill, fill_mosaic};
+use std::ops::Range;
+
+use super::{Degradation, Reach, Spectrum, blocks, full_width};
+use crate::classical::fill::{fill, fill_bytes, fill_mosaic};
 use crate::error::{Error, Result};
-use crate::frame::{Region, Shape};
+use crate::frame::{Region, Shape, rows_of};
 
 /// Colour cannot be guessed from a window's worth of context: from higher levels than this the
 /// prior lets it drift away from the classical estimate's gray.
@@ -46,9 +48,26 @@ pub trait Stage: Send + Sync {
     fn loses_colour(&self) -> bool {
         false
     }
-    /// A classical estimate of the whole input from the whole output, both as they would look
-    /// without loss of brightness.
-    fn classical(&self, y: &[f32]) -> Vec<f32>;
+    /// Rows of the input that a classical estimate is made of at a time are multiples of this.
+    fn classical_block(&self) -> usize {
+        self.period()
+    }
+    /// The rows of the output that the classical estimate of the input's `rows` depends on.
+    fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
+        rows
+    }
+    /// Bytes that the stage itself holds.
+    fn held_bytes(&self) -> u64 {
+        0
+    }
+    /// Bytes of working memory that the classical estimate of a block needs, besides what goes in
+    /// and comes out.
+    fn classical_bytes(&self) -> u64 {
+        0
+    }
+    /// A classical estimate of the input's `rows` (whole blocks, up to the last) from the rows
+    /// `support` of the output, both as they would look without loss of brightness.
+    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32>;
 }
 
 /// A chain of stages, applied first to last.
@@ -57,6 +76,8 @@ pub struct DisjointRows {
     scene: Shape,
     spectrum: Spectrum,
     max_row_sum: f32,
+    /// Whether every value of the measurement says something.
+    complete: bool,
 }
 
 impl DisjointRows {
@@ -67,14 +88,21 @@ impl DisjointRows {
     /// [`Error::Shape`] if nothing at all is measured, as with a mask that is all black.
     pub fn new(scene: Shape, stages: Vec<Box<dyn Stage>>) -> Result<DisjointRows> {
         let spectrum = Spectrum::Flat(1.0);
-        let mut chain = DisjointRows { stages, scene, spectrum, max_row_sum: 1.0 };
-        let mut v = vec![0.0; chain.measurement().len()];
-        let whole = Region::whole(scene);
-        chain.dc_gain(whole, &mut v);
-        chain.max_row_sum = v.iter().copied().fold(0.0, f32::max);
-        chain.singular_values(whole, &mut v);
-        let measured = || v.iter().copied().filter(|&s| s > 0.0);
-        let (min, max) = (measured().fold(f32::MAX, f32::min), measured().fold(0.0, f32::max));
+        let mut chain = DisjointRows { stages, scene, spectrum, max_row_sum: 0.0, complete: true };
+        let (mut min, mut max) = (f32::MAX, 0.0f32);
+        for region in blocks(&chain).collect::<Vec<_>>() {
+            let mut v = vec![0.0; chain.measured(region).shape(chain.measurement().channels).len()];
+            chain.dc_gain(region, &mut v);
+            chain.max_row_sum = v.iter().copied().fold(chain.max_row_sum, f32::max);
+            chain.singular_values(region, &mut v);
+            for s in v {
+                if s > 0.0 {
+                    (min, max) = (min.min(s), max.max(s));
+                } else {
+                    chain.complete = false;
+                }
+            }
+        }
         if max == 0.0 {
             let what = format!("degradation `{}`", chain.spec());
             return Err(Error::shape(&what, "something measured (white in the mask)", "nothing"));
@@ -82,6 +110,43 @@ impl DisjointRows {
         let flat = min >= max;
         chain.spectrum = if flat { Spectrum::Flat(max) } else { Spectrum::Diagonal { min, max } };
         Ok(chain)
+    }
+
+    /// The least number of scene rows that is a multiple, for each stage, of the `rows` of its
+    /// input: the stage behind two poolings by 2 with a period of 2 wants multiples of 8.
+    fn common(&self, rows: impl Fn(&dyn Stage) -> usize) -> usize {
+        let (mut scale, mut common) = (1, 1);
+        for stage in &self.stages {
+            common = lcm(common, lcm(scale * rows(stage.as_ref()), scale * stage.period()));
+            scale *= stage.scale();
+        }
+        common
+    }
+
+    /// The rows of the measurement that belong to `rows` of the scene.
+    fn measured_rows(&self, rows: Range<usize>) -> Range<usize> {
+        let r = self.measured(full_width(rows, self.scene));
+        r.y..r.y + r.height
+    }
+
+    /// The rows of the scene that belong to `rows` of the measurement.
+    fn scene_of(&self, rows: Range<usize>) -> Region {
+        let scale: usize = self.stages.iter().map(|s| s.scale()).product();
+        full_width(rows.start * scale..(rows.end * scale).min(self.scene.height), self.scene)
+    }
+
+    /// The rows that a classical estimate of the scene's `rows` makes use of, from the scene to
+    /// the measurement: in front of each stage, and at last behind all of them.
+    fn needs(&self, rows: Range<usize>) -> Vec<Range<usize>> {
+        let mut needs = vec![rows];
+        for (i, stage) in self.stages.iter().enumerate() {
+            let rows = stage.classical_support(needs[i].clone());
+            // The next stage makes its estimates in blocks.
+            let block = self.stages.get(i + 1).map_or(1, |s| s.classical_block());
+            let end = rows.end.next_multiple_of(block).min(stage.output().height);
+            needs.push(rows.start / block * block..end);
+        }
+        needs
     }
 
     /// Runs the stages over `region` with entries to the power `power`.
@@ -178,13 +243,7 @@ impl Degradation for DisjointRows {
     }
 
     fn period(&self) -> usize {
-        // The stage behind two poolings by 2 with a period of 2 wants multiples of 8.
-        let (mut scale, mut period) = (1, 1);
-        for stage in &self.stages {
-            period = lcm(period, scale * stage.period());
-            scale *= stage.scale();
-        }
-        period
+        self.common(|s| s.period())
     }
 
     fn reach(&self) -> Reach {
@@ -207,31 +266,71 @@ impl Degradation for DisjointRows {
         self.stages.iter().any(|s| s.loses_colour())
     }
 
-    fn classical(&self, y: &[f32]) -> Vec<f32> {
-        let whole = Region::whole(self.scene);
+    fn classical_block(&self) -> usize {
+        // Tall enough that what neighbouring blocks compute twice is little.
+        const LEAST: usize = 64;
+        if !self.complete {
+            return self.scene.height;
+        }
+        LEAST.next_multiple_of(self.common(|s| s.classical_block()))
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.stages.iter().map(|s| s.held_bytes()).sum()
+    }
+
+    fn classical_bytes(&self) -> u64 {
+        let filling = match self.complete {
+            true => 0,
+            false => fill_bytes(self.measurement()),
+        };
+        filling + self.stages.iter().map(|s| s.classical_bytes()).max().unwrap_or(0)
+    }
+
+    fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
+        if !self.complete {
+            return 0..self.measurement().height;
+        }
+        let measured = self.measured_rows(rows.clone());
+        let support = self.needs(rows).pop().unwrap_or_default();
+        // The measurement of the rows themselves is used besides.
+        support.start.min(measured.start)..support.end.max(measured.end)
+    }
+
+    fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32> {
+        let support = self.classical_support(rows.clone());
+        let shape = Shape { height: support.len(), ..self.measurement() };
         let mut gain = vec![0.0; y.len()];
-        self.dc_gain(whole, &mut gain);
+        self.dc_gain(self.scene_of(support.clone()), &mut gain);
         let mut v: Vec<f32> =
             y.iter().zip(&gain).map(|(y, g)| if *g > 0.0 { y / g } else { 0.0 }).collect();
-        if gain.iter().any(|&g| g <= 0.0) {
+        if !self.complete {
             let known: Vec<f32> = gain.iter().map(|&g| if g > 0.0 { 1.0 } else { 0.0 }).collect();
             // A mosaic is filled colour by colour, also behind a mask.
             let mut behind = self.stages.iter().rev().take_while(|s| s.scale() == 1);
             if behind.any(|s| s.is_mosaic()) {
-                fill_mosaic(&mut v, &known, self.measurement());
+                fill_mosaic(&mut v, &known, shape);
             } else {
-                fill(&mut v, &known, self.measurement());
+                fill(&mut v, &known, shape);
             }
         }
-        for stage in self.stages.iter().rev() {
-            v = stage.classical(&v);
+        drop(gain);
+        let needs = self.needs(rows.clone());
+        let mut held = support.clone();
+        for (i, stage) in self.stages.iter().enumerate().rev() {
+            v = stage.classical(needs[i].clone(), held, &v);
+            held = needs[i].clone();
         }
         // What was measured is known better than any guess.
-        let mut ax = vec![0.0; y.len()];
-        self.apply(whole, &v, &mut ax);
-        let r: Vec<f32> = y.iter().zip(&ax).map(|(y, a)| y - a).collect();
+        let region = Region { y: rows.start, x: 0, height: rows.len(), width: self.scene.width };
+        let measured = self.measured_rows(rows);
+        let top = measured.start - support.start;
+        let y = rows_of(y, shape, top..top + measured.len());
+        let mut r = vec![0.0; y.len()];
+        self.apply(region, &v, &mut r);
+        r.iter_mut().zip(&y).for_each(|(r, y)| *r = y - *r);
         let mut correction = vec![0.0; v.len()];
-        self.pinv(whole, &r, &|_| 1.0, &mut correction);
+        self.pinv(region, &r, &|_| 1.0, &mut correction);
         v.iter_mut().zip(&correction).for_each(|(v, c)| *v += c);
         v
     }

@@ -1,5 +1,6 @@
 use super::check::identities;
 use super::*;
+use crate::error::Error;
 use crate::frame::from_code;
 use std::path::Path;
 
@@ -256,6 +257,26 @@ fn the_classical_estimate_agrees_with_the_measurement() {
         a.apply(whole, &guess, &mut again);
         for (y, b) in y.iter().zip(&again) {
             assert!((y - b).abs() < 1e-5, "{spec}: {y} {b}");
+        }
+    }
+}
+
+/// Blocks of the estimate see only the rows that they ask for, whatever the blocks around them.
+#[test]
+fn the_classical_estimate_of_a_block_needs_its_support_alone() {
+    let scene = Shape::new(3, 301, 9);
+    for spec in ["none", "sr:2", "sr:3", "gray", "bayer:grbg", "gray+sr:2", "sr:2+bayer:rggb"] {
+        let a = build(spec, scene);
+        let y: Vec<f32> = (0..a.measurement().len()).map(|i| (i as f32 * 0.7).sin()).collect();
+        let whole = a.classical(&y);
+        let block = a.classical_block();
+        assert!(block < scene.height && block.is_multiple_of(a.period()), "{spec}: {block}");
+        for top in (0..scene.height).step_by(block) {
+            let rows = top..(top + block).min(scene.height);
+            let support = a.classical_support(rows.clone());
+            let part = rows_of(&y, a.measurement(), support.clone());
+            let part = a.classical_rows(rows.clone(), &part);
+            assert!(part == rows_of(&whole, scene, rows.clone()), "{spec} {rows:?} {support:?}");
         }
     }
 }

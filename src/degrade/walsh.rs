@@ -202,6 +202,11 @@ impl LinearMap for Walsh {
         self.lengths.iter().max().map(|n| (*n as f32).sqrt())
     }
 
+    fn held_bytes(&self) -> u64 {
+        let places = self.order.len() + self.rows.iter().map(Vec::len).sum::<usize>();
+        (places * size_of::<u32>()) as u64
+    }
+
     fn is_picture(&self) -> bool {
         false
     }

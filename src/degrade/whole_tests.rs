@@ -2,6 +2,7 @@
 
 use super::check::identities;
 use super::*;
+use crate::error::Error;
 use crate::frame::from_code;
 use crate::sampler::tests::dense::{Mat, matrix};
 use std::path::Path;

@@ -71,6 +71,17 @@ impl AtomicFile {
         self.finish().map_err(|e| Error::output(&self.name, reason(&e)))
     }
 
+    /// What has been written so far, to be read; `None` for devices and pipes.
+    ///
+    /// # Errors
+    /// `Error::Output`.
+    pub fn reopen(&mut self) -> Result<Option<File>> {
+        let failed = |e: io::Error| Error::output(&self.name, reason(&e));
+        let (Some(writer), Some(temp)) = (&mut self.file, &self.temp) else { return Ok(None) };
+        writer.flush().map_err(failed)?;
+        File::open(temp).map(Some).map_err(failed)
+    }
+
     fn finish(&mut self) -> io::Result<()> {
         let Some(mut writer) = self.file.take() else { return Ok(()) };
         writer.flush()?;
@@ -150,7 +161,7 @@ pub fn is_broken_pipe(error: &Error) -> bool {
 
 /// Lets `work` write to standard output, buffered, and flushes. `work` gets the name to use in
 /// its errors.
-pub(super) fn to_stdout(work: impl FnOnce(&mut dyn Write, &Path) -> Result<()>) -> Result<()> {
+pub fn to_stdout(work: impl FnOnce(&mut dyn Write, &Path) -> Result<()>) -> Result<()> {
     let name = Path::new("standard output");
     let mut out = BufWriter::with_capacity(BUFFER, io::stdout().lock());
     work(&mut out, name)?;

@@ -1,11 +1,12 @@
-//! JPEG bytes to a frame.
+//! JPEG bytes to samples.
 //!
 //! The decoder paints what is missing gray and says nothing, so the file's own structure is
 //! walked first: a picture that ends before its end-of-image marker is refused.
 
+use super::samples::Layout;
 use super::{MAX_SIDE, allocate, check_size};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Origin, Shape, from_code};
+use crate::frame::Origin;
 use image::codecs::jpeg::JpegDecoder;
 use image::{ColorType, ImageDecoder, ImageError, Limits};
 use std::io::Cursor;
@@ -21,20 +22,16 @@ struct Header {
     components: u8,
 }
 
-/// Decodes a whole JPEG file, gray to one channel and anything else to RGB.
+/// Reads the headers of a JPEG file: how its samples will lie, gray as one channel and anything
+/// else as RGB, and what it says besides.
 ///
 /// A file that was cut is an error. Damage inside the compressed data that keeps the file's
 /// structure intact is not always noticed: JPEG carries no checksum.
-pub fn decode(bytes: &[u8], name: &Path) -> Result<Frame> {
+pub fn inspect(bytes: &[u8], name: &Path) -> Result<(Layout, Origin)> {
     let failed = |e: ImageError| Error::input(name, EXPECTED, complaint(&e));
     let header = walk(bytes).map_err(|found| Error::input(name, EXPECTED, found))?;
     check_header(&header, bytes.len(), name)?;
-
-    let mut decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(failed)?;
-    let mut limits = Limits::no_limits();
-    limits.max_image_width = Some(MAX_SIDE as u32);
-    limits.max_image_height = Some(MAX_SIDE as u32);
-    decoder.set_limits(limits).map_err(failed)?;
+    let mut decoder = decoder(bytes, name)?;
     if decoder.dimensions() != (header.width as u32, header.height as u32) {
         return Err(Error::input(name, EXPECTED, "one that contradicts itself about its size"));
     }
@@ -48,19 +45,27 @@ pub fn decode(bytes: &[u8], name: &Path) -> Result<Frame> {
     // The profile of a four-ink picture does not describe the RGB that it was turned into.
     let icc = if header.components == 4 { None } else { decoder.icc_profile().map_err(failed)? };
     let exif = decoder.exif_metadata().map_err(failed)?;
+    let Header { width, height, .. } = header;
+    let layout = Layout { width, height, channels, alpha: false, bits: 8 };
+    Ok((layout, Origin { bit_depth: 8, icc, exif, ..Origin::default() }))
+}
 
-    let shape = Shape::new(channels, header.height, header.width);
-    let mut codes: Vec<u8> = allocate(shape.len(), name)?;
-    decoder.read_image(&mut codes).map_err(failed)?;
-    let mut data: Vec<f32> = allocate(shape.len(), name)?;
-    for (at, pixel) in codes.chunks_exact(channels).enumerate() {
-        for (c, &code) in pixel.iter().enumerate() {
-            data[c * shape.plane() + at] = from_code(u16::from(code), 8);
-        }
-    }
-    let mut frame = Frame::new(shape, data)?;
-    frame.origin = Origin { bit_depth: 8, icc, exif, ..Origin::default() };
-    Ok(frame)
+/// All samples of a JPEG file with this layout.
+pub fn decode(bytes: &[u8], layout: Layout, name: &Path) -> Result<Vec<u8>> {
+    let mut samples: Vec<u8> = allocate(layout.row_bytes() * layout.height, name)?;
+    let failed = |e: ImageError| Error::input(name, EXPECTED, complaint(&e));
+    decoder(bytes, name)?.read_image(&mut samples).map_err(failed)?;
+    Ok(samples)
+}
+
+fn decoder<'a>(bytes: &'a [u8], name: &Path) -> Result<JpegDecoder<Cursor<&'a [u8]>>> {
+    let failed = |e: ImageError| Error::input(name, EXPECTED, complaint(&e));
+    let mut decoder = JpegDecoder::new(Cursor::new(bytes)).map_err(failed)?;
+    let mut limits = Limits::no_limits();
+    limits.max_image_width = Some(MAX_SIDE as u32);
+    limits.max_image_height = Some(MAX_SIDE as u32);
+    decoder.set_limits(limits).map_err(failed)?;
+    Ok(decoder)
 }
 
 /// Refuses sizes over the limits, and sizes that so short a file cannot hold: every block of

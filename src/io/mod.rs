@@ -1,18 +1,23 @@
 //! Files and pipes to frames and back. Reads are by content, writes are all or nothing.
 
 pub mod atomic;
+mod draft;
 mod jpeg;
 pub mod npy;
+mod picture;
 mod png_read;
 mod read;
+mod samples;
 mod sniff;
 #[cfg(test)]
 mod tests;
 mod write;
 
 pub use atomic::{AtomicFile, check_writable, is_broken_pipe, write_bytes};
+pub use draft::Draft;
+pub use picture::Picture;
 pub use read::{read, read_bytes};
-pub use write::{check_picture_name, encode, write};
+pub use write::{Header, TakeRow, check_picture_name, encode, encode_rows, write};
 
 use crate::error::{Error, Result};
 use std::path::Path;

@@ -1,104 +1,83 @@
-//! PNG bytes to a frame, row by row, so that nothing but the frame itself grows with the picture.
+//! PNG files, row by row.
 
+use super::samples::Layout;
 use super::{MAX_DECODER_BYTES, MAX_SIDE, SCENE_KEY, allocate, check_size};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Origin, Shape, from_code};
+use crate::frame::Origin;
 use png::{BitDepth, ColorType, DecodingError, Info, Limits, Transformations};
-use std::io::{self, Cursor};
+use std::io::{self, BufRead, Seek};
 use std::path::Path;
 
 /// Deflate gives at most 1032 bytes for one byte of its own.
 const MAX_RATIO: u64 = 1032;
 
-/// Where the rows of a picture or of an interlace pass lie: first column and row, steps.
-struct Pass {
-    x: usize,
-    y: usize,
-    dx: usize,
-    dy: usize,
+/// A PNG file whose header has been read.
+pub struct PngRows<'a, R: BufRead + Seek> {
+    reader: png::Reader<R>,
+    pub layout: Layout,
+    name: &'a Path,
 }
 
-const WHOLE: &[Pass] = &[Pass { x: 0, y: 0, dx: 1, dy: 1 }];
-
-/// The seven passes of Adam7, from the PNG specification.
-const ADAM7: &[Pass] = &[
-    Pass { x: 0, y: 0, dx: 8, dy: 8 },
-    Pass { x: 4, y: 0, dx: 8, dy: 8 },
-    Pass { x: 0, y: 4, dx: 4, dy: 8 },
-    Pass { x: 2, y: 0, dx: 4, dy: 4 },
-    Pass { x: 0, y: 2, dx: 2, dy: 4 },
-    Pass { x: 1, y: 0, dx: 2, dy: 2 },
-    Pass { x: 0, y: 1, dx: 1, dy: 2 },
-];
-
-/// Decodes a whole PNG file.
-pub fn decode(bytes: &[u8], name: &Path) -> Result<Frame> {
-    let failed = |e: DecodingError| damaged(e, name);
-    let limits = Limits { bytes: MAX_DECODER_BYTES };
-    let mut decoder = png::Decoder::new_with_limits(Cursor::new(bytes), limits);
-    // Palettes become colours, fewer than 8 bits become 8, transparency becomes alpha.
-    decoder.set_transformations(Transformations::EXPAND);
-    check_header(decoder.read_header_info().map_err(failed)?, bytes.len(), name)?;
-    let mut reader = decoder.read_info().map_err(failed)?;
-    check_palette(reader.info(), name)?;
-
-    let (width, height) = (reader.info().width as usize, reader.info().height as usize);
-    let passes = if reader.info().interlaced { ADAM7 } else { WHOLE };
-    let (color, depth) = reader.output_color_type();
-    let bits = if depth == BitDepth::Sixteen { 16 } else { 8 };
-    let (channels, has_alpha) = match color {
-        ColorType::Grayscale => (1, false),
-        ColorType::GrayscaleAlpha => (1, true),
-        ColorType::Rgb => (3, false),
-        ColorType::Rgba => (3, true),
-        ColorType::Indexed => {
-            return Err(Error::input(name, "a PNG picture", "one without colours"));
-        }
-    };
-    let shape = Shape::new(channels, height, width);
-    let mut data: Vec<f32> = allocate(shape.len(), name)?;
-    let mut alpha: Vec<u16> = allocate(if has_alpha { shape.plane() } else { 0 }, name)?;
-
-    let pixel_bytes = (channels + usize::from(has_alpha)) * usize::from(bits / 8);
-    for pass in passes {
-        // A picture narrower than the first column of a pass has no rows of that pass at all.
-        let columns = width.saturating_sub(pass.x).div_ceil(pass.dx);
-        if columns == 0 {
-            continue;
-        }
-        for y in (pass.y..height).step_by(pass.dy) {
-            let row = reader.next_row().map_err(failed)?;
-            let Some(row) = row.filter(|r| r.data().len() == columns * pixel_bytes) else {
-                return Err(Error::input(name, "a whole PNG picture", "one with rows missing"));
-            };
-            for (i, pixel) in row.data().chunks_exact(pixel_bytes).enumerate() {
-                let at = y * width + pass.x + i * pass.dx;
-                for c in 0..channels {
-                    data[c * width * height + at] = from_code(sample(pixel, c, bits), bits);
-                }
-                if has_alpha {
-                    let a = sample(pixel, channels, bits);
-                    alpha[at] = if bits == 16 { a } else { a * 257 };
-                }
+impl<'a, R: BufRead + Seek> PngRows<'a, R> {
+    /// Reads the header of a file of `file_bytes` bytes.
+    pub fn new(source: R, file_bytes: u64, name: &'a Path) -> Result<PngRows<'a, R>> {
+        let failed = |e: DecodingError| damaged(e, name);
+        let limits = Limits { bytes: MAX_DECODER_BYTES };
+        let mut decoder = png::Decoder::new_with_limits(source, limits);
+        // Palettes become colours, fewer than 8 bits become 8, transparency becomes alpha.
+        decoder.set_transformations(Transformations::EXPAND);
+        check_header(decoder.read_header_info().map_err(failed)?, file_bytes, name)?;
+        let reader = decoder.read_info().map_err(failed)?;
+        check_palette(reader.info(), name)?;
+        let (color, depth) = reader.output_color_type();
+        let (channels, alpha) = match color {
+            ColorType::Grayscale => (1, false),
+            ColorType::GrayscaleAlpha => (1, true),
+            ColorType::Rgb => (3, false),
+            ColorType::Rgba => (3, true),
+            ColorType::Indexed => {
+                return Err(Error::input(name, "a PNG picture", "one without colours"));
             }
-        }
+        };
+        let (width, height) = (reader.info().width as usize, reader.info().height as usize);
+        let bits = if depth == BitDepth::Sixteen { 16 } else { 8 };
+        let layout = Layout { width, height, channels, alpha, bits };
+        Ok(PngRows { reader, layout, name })
     }
-    // The rest of the file: a cut shows here at the latest, and texts may stand behind the pixels.
-    reader.finish().map_err(failed)?;
 
-    let mut frame = Frame::new(shape, data)?;
-    frame.origin = origin(reader.info(), bits, name);
-    frame.origin.alpha = has_alpha.then_some(alpha);
-    Ok(frame)
+    /// Whether the rows come in the passes of an interlaced picture, not one after another.
+    pub fn interlaced(&self) -> bool {
+        self.reader.info().interlaced
+    }
+
+    /// The next row's samples (of the next pass, for an interlaced picture); `None` at the end.
+    pub fn next(&mut self) -> Result<Option<&[u8]>> {
+        let row = self.reader.next_row().map_err(|e| damaged(e, self.name))?;
+        Ok(row.map(|row| row.data()))
+    }
+
+    /// All samples of the picture, row by row, also of an interlaced one.
+    pub fn whole(&mut self) -> Result<Vec<u8>> {
+        let mut samples = allocate(self.layout.row_bytes() * self.layout.height, self.name)?;
+        self.reader.next_frame(&mut samples).map_err(|e| damaged(e, self.name))?;
+        Ok(samples)
+    }
+
+    /// Reads what stands behind the pixels: a cut shows here at the latest. Returns what the file
+    /// says besides its colours, without the alpha plane.
+    pub fn finish(mut self) -> Result<Origin> {
+        self.reader.finish().map_err(|e| damaged(e, self.name))?;
+        Ok(origin(self.reader.info(), self.layout.bits, self.name))
+    }
 }
 
 /// Refuses, before any allocation, sizes over the limits and sizes that so short a file cannot
 /// hold: a hostile header costs its sender nothing, the memory for it would cost us much.
-fn check_header(info: &Info, file_bytes: usize, name: &Path) -> Result<()> {
+fn check_header(info: &Info, file_bytes: u64, name: &Path) -> Result<()> {
     check_size(info.width as usize, info.height as usize, name)?;
     let bits = u64::from(info.width) * info.bits_per_pixel() as u64;
     let raw = bits.div_ceil(8) * u64::from(info.height);
-    if raw / MAX_RATIO > file_bytes as u64 {
+    if raw / MAX_RATIO > file_bytes {
         let expected = format!("a whole {}x{} PNG picture", info.width, info.height);
         return Err(Error::input(name, expected, format!("a file of only {file_bytes} bytes")));
     }
@@ -113,15 +92,6 @@ fn check_palette(info: &Info, name: &Path) -> Result<()> {
         return Ok(());
     }
     Err(Error::input(name, "a palette of 1 to 256 colours", format!("one of {bytes} bytes")))
-}
-
-/// One sample of a pixel; PNG is big-endian.
-fn sample(pixel: &[u8], c: usize, bits: u8) -> u16 {
-    if bits == 16 {
-        u16::from_be_bytes([pixel[2 * c], pixel[2 * c + 1]])
-    } else {
-        u16::from(pixel[c])
-    }
 }
 
 fn origin(info: &Info, bits: u8, name: &Path) -> Origin {

@@ -25,7 +25,7 @@ pub struct Conv {
 
 impl Conv {
     /// Rows and columns that are computed.
-    fn size(&self) -> (usize, usize) {
+    pub(super) fn size(&self) -> (usize, usize) {
         let (spread, dy, dx) = self.spread;
         let along = |n: usize, d: usize| (n - d).div_ceil(spread);
         (along(self.output.grid.height, dy), along(self.output.grid.width, dx))
@@ -42,7 +42,7 @@ impl Conv {
     }
 
     /// The first tap, the number of taps, and how many the weights have.
-    fn taps(&self) -> (usize, usize, usize) {
+    pub(super) fn taps(&self) -> (usize, usize, usize) {
         let (spread, dy, dx) = self.spread;
         let own = self.kernel * self.kernel;
         ((dy * spread + dx) * own, own, spread * spread * own)
@@ -63,6 +63,19 @@ impl Conv {
             && reach(height, self.input.grid.height)
             && reach(width, self.input.grid.width)
     }
+
+    /// Panics if views, weights or bias do not fit together, or do not fit a memory of `len`.
+    pub(super) fn check(&self, len: usize, weights: &Weights, epilogue: Epilogue) {
+        let (input, output) = (self.input.grid, self.output.grid);
+        assert!(self.fits(), "a convolution inside its pictures");
+        let all = self.taps().2 * input.channels * output.channels;
+        assert_eq!(weights.count(), all, "number of weights");
+        assert!(epilogue.bias.len() >= output.pixel(), "bias");
+        assert!(!self.input.overlaps(&self.output), "input apart from output");
+        let end = |view: &View| view.offset + view.grid.floats();
+        let residual = epilogue.residual.map_or(0, |offset| offset + output.floats());
+        assert!(end(&self.input).max(end(&self.output)).max(residual) <= len, "views");
+    }
 }
 
 /// Runs a convolution with weights in the order of [`arrange`](super::arrange); those of a
@@ -76,17 +89,10 @@ pub fn conv(
     epilogue: Epilogue,
 ) {
     let (inputs, outputs) = (job.input.grid.channels, job.output.grid.channels);
-    let taps = job.taps();
-    assert!(job.fits(), "a convolution inside its pictures");
-    assert_eq!(weights.count(), taps.2 * inputs * outputs, "number of weights");
-    assert!(epilogue.bias.len() >= job.output.grid.pixel(), "bias");
-    assert!(!job.input.overlaps(&job.output), "input apart from output");
+    job.check(memory.len(), &weights, epilogue);
     let (packed, widened) = scratch[..job.scratch_len(&weights)].split_at_mut(job.packed_len());
-    pack(weights, taps, (inputs, outputs), packed, widened);
+    pack(weights, job.taps(), (inputs, outputs), packed, widened);
     let packed: &[f32] = packed;
-    let end = |view: &View| view.offset + view.grid.floats();
-    let residual = epilogue.residual.map_or(0, |offset| offset + job.output.grid.floats());
-    assert!(end(&job.input).max(end(&job.output)).max(residual) <= memory.len(), "views");
     let memory = memory.as_mut_ptr();
     // SAFETY of the pointers: all views are inside of `memory`, and `fits` holds.
     let isa = isa.narrowed(&[job.input.grid, job.output.grid]);
@@ -137,7 +143,7 @@ unsafe fn run<S: Simd>(memory: *mut f32, job: &Conv, packed: &[f32], epilogue: E
 
 /// The epilogue of `lanes` sums of one pixel, at `at` in the grid.
 #[inline(always)]
-unsafe fn finish<S: Simd>(
+pub(super) unsafe fn finish<S: Simd>(
     sums: *const f32,
     lanes: usize,
     memory: *mut f32,

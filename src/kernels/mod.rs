@@ -9,11 +9,18 @@ mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod conv;
+mod conv_int8;
+mod dot;
+#[cfg(target_arch = "aarch64")]
+mod dot_neon;
+#[cfg(target_arch = "x86_64")]
+mod dot_x86;
 mod grid;
 mod isa;
 #[cfg(target_arch = "aarch64")]
 mod neon;
 mod pack;
+mod peak;
 mod pointwise;
 mod portable;
 mod product;
@@ -23,13 +30,17 @@ mod reference;
 mod simd;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_int8;
 mod transforms;
 mod winograd;
 
 pub use conv::{Conv, conv};
+pub use conv_int8::{ConvInt8, MOST_INPUTS, conv_int8};
 pub use grid::{CHANNEL_STEP, Grid, View, round_up};
 pub use isa::Isa;
 pub use pack::{Weights, arrange, blocks};
+pub use peak::peak;
 pub use pointwise::{add, moments, pointwise};
 pub use product::{Activation, Epilogue};
 pub use rearrange::{

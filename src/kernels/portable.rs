@@ -13,7 +13,7 @@ fn zip(a: [f32; 8], b: [f32; 8], f: impl Fn(f32, f32) -> f32) -> [f32; 8] {
 // SAFETY: no instruction is used that the target does not have.
 unsafe impl Simd for Portable {
     const LANES: usize = 8;
-    const ROWS: usize = 4;
+    const ROWS: usize = 2;
     type V = [f32; 8];
 
     #[inline(always)]

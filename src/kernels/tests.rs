@@ -7,14 +7,14 @@ const NEAR: f64 = 1e-5;
 const WINOGRAD: f64 = 1e-4;
 
 /// Normal numbers, the same on every machine.
-fn random(seed: u64, len: usize, scale: f32) -> Vec<f32> {
+pub(super) fn random(seed: u64, len: usize, scale: f32) -> Vec<f32> {
     let field = NoiseField { seed, frame: 0, draw: 0 };
     (0..len).map(|i| scale * field.at(0, i / 1000, i % 1000)).collect()
 }
 
 /// A memory with random pictures at the places of `views`, with clear paddings, and rubbish
 /// everywhere else.
-fn memory(views: &[View]) -> Vec<f32> {
+pub(super) fn memory(views: &[View]) -> Vec<f32> {
     let len = views.iter().map(|v| v.offset + v.grid.floats()).max().unwrap();
     let mut memory = vec![7.0; len];
     for (seed, view) in views.iter().enumerate() {
@@ -32,7 +32,7 @@ fn memory(views: &[View]) -> Vec<f32> {
 }
 
 /// Views one behind the other, with odd gaps.
-fn views(grids: &[Grid]) -> Vec<View> {
+pub(super) fn views(grids: &[Grid]) -> Vec<View> {
     let mut offset = 3;
     grids
         .iter()
@@ -58,16 +58,35 @@ fn error(memory: &[f32], view: View, truth: &[f64]) -> f64 {
     (difference / whole).sqrt()
 }
 
-struct Case {
-    size: (usize, usize),
-    channels: (usize, usize),
-    kernel: (usize, usize, usize),
-    activation: Activation,
-    residual: bool,
+pub(super) struct Case {
+    pub size: (usize, usize),
+    pub channels: (usize, usize),
+    pub kernel: (usize, usize, usize),
+    pub activation: Activation,
+    pub residual: bool,
+}
+
+impl Case {
+    /// The grids of input and output.
+    pub fn grids(&self) -> [Grid; 2] {
+        let (kernel, stride, pad) = self.kernel;
+        let grow = |n: usize| if kernel == 2 || stride > pad + 1 { 2 * n } else { n };
+        let (height, width) = (grow(self.size.0), grow(self.size.1));
+        let input = Grid { height, width, channels: self.channels.0 };
+        let along = |n: usize| n.div_ceil(stride);
+        let output = Grid { height: along(height), width: along(width), channels: self.channels.1 };
+        [input, output]
+    }
 }
 
 /// Truth of a case on `[input, output, residual]`.
-fn truth(case: &Case, memory: &[f32], views: &[View], weights: &[f32], bias: &[f32]) -> Vec<f64> {
+pub(super) fn truth(
+    case: &Case,
+    memory: &[f32],
+    views: &[View],
+    weights: &[f32],
+    bias: &[f32],
+) -> Vec<f64> {
     let (input, output) = (views[0].grid, views[1].grid);
     let sums = reference::conv(
         &reference::read(memory, views[0]),
@@ -85,13 +104,13 @@ fn truth(case: &Case, memory: &[f32], views: &[View], weights: &[f32], bias: &[f
     finished.collect()
 }
 
-fn padded(bias: &[f32]) -> Vec<f32> {
+pub(super) fn padded(bias: &[f32]) -> Vec<f32> {
     let mut bias = bias.to_vec();
     bias.resize(round_up(bias.len(), CHANNEL_STEP), 0.0);
     bias
 }
 
-fn cases(kernels: &[(usize, usize, usize)]) -> Vec<Case> {
+pub(super) fn cases(kernels: &[(usize, usize, usize)]) -> Vec<Case> {
     let sizes = [(1, 1), (4, 8), (5, 7), (9, 30), (18, 40)];
     let channels = [(3, 5), (16, 16), (12, 40), (20, 36), (64, 12)];
     let acts = [Activation::None, Activation::Relu, Activation::LeakyRelu(0.1), Activation::Silu];
@@ -111,19 +130,14 @@ fn cases(kernels: &[(usize, usize, usize)]) -> Vec<Case> {
 fn convolutions_are_those_of_the_reference() {
     for case in cases(&[(1, 1, 0), (2, 2, 0), (3, 1, 1), (3, 2, 1), (3, 2, 0)]) {
         let (kernel, stride, pad) = case.kernel;
-        let (height, width) = case.size;
         let (inputs, outputs) = case.channels;
-        let grow = |n: usize| if kernel == 2 || stride > pad + 1 { 2 * n } else { n };
-        let input = Grid { height: grow(height), width: grow(width), channels: inputs };
-        let along = |n: usize| n.div_ceil(stride);
-        let output =
-            Grid { height: along(input.height), width: along(input.width), channels: outputs };
+        let [input, output] = case.grids();
         let views = views(&[input, output, output]);
         let start = memory(&views);
         let weights = random(9, kernel * kernel * inputs * outputs, 0.3);
         let bias = random(8, outputs, 1.0);
         let truth = truth(&case, &start, &views, &weights, &bias);
-        for isa in Isa::available() {
+        for isa in Isa::available_in_floats() {
             let mut memory = start.clone();
             let job =
                 Conv { input: views[0], output: views[1], kernel, stride, pad, spread: (1, 0, 0) };
@@ -152,7 +166,7 @@ fn winograd_is_the_reference_convolution() {
         let weights = random(9, 9 * inputs * outputs, 0.3);
         let bias = random(8, outputs, 1.0);
         let truth = truth(&case, &start, &views, &weights, &bias);
-        for isa in Isa::available() {
+        for isa in Isa::available_in_floats() {
             let mut memory = start.clone();
             let arranged = arrange(&weights, 9, inputs, outputs);
             let weights = Weights::F32(&arranged);

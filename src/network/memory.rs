@@ -18,6 +18,8 @@ impl Memory {
     pub(super) fn reserve(&mut self, arena: usize, scratch: usize, channels: usize) {
         let grow = |v: &mut Vec<f32>, len| {
             if v.len() < len {
+                // A plan knows what it needs; room to spare would be a surprise.
+                v.reserve_exact(len - v.len());
                 v.resize(len, 0.0);
             }
         };

@@ -155,6 +155,34 @@ pub struct Conv {
     pub outputs: usize,
     pub activation: Activation,
     pub residual: bool,
+    /// Absent in a file, it is [`Arithmetic::F32`].
+    #[serde(default, skip_serializing_if = "Arithmetic::is_f32")]
+    pub arithmetic: Arithmetic,
+}
+
+/// How the products of a convolution are formed and summed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Arithmetic {
+    /// In single precision, from weights of any format.
+    #[default]
+    F32,
+    /// In whole numbers, from 8-bit weights and an input that is quantized to 8 bits.
+    Int8,
+}
+
+impl Arithmetic {
+    /// The name in files, certificates and arguments.
+    pub fn name(self) -> &'static str {
+        match self {
+            Arithmetic::F32 => "f32",
+            Arithmetic::Int8 => "int8",
+        }
+    }
+
+    fn is_f32(&self) -> bool {
+        *self == Arithmetic::F32
+    }
 }
 
 /// Functions of one value.
@@ -195,6 +223,23 @@ impl Network {
     /// The layer that makes `value`, unless it is an input.
     pub fn layer_of(&self, value: Value) -> Option<&Layer> {
         self.layers.get(value.checked_sub(self.inputs.len())?)
+    }
+
+    /// The arithmetic of its convolutions: 8 bits if one of them uses them.
+    pub fn arithmetic(&self) -> Arithmetic {
+        let int8 = |l: &Layer| matches!(&l.op, Op::Conv(c) if c.arithmetic == Arithmetic::Int8);
+        if self.layers.iter().any(int8) { Arithmetic::Int8 } else { Arithmetic::F32 }
+    }
+
+    /// Whether `value` is a picture without negative values, because of what makes it.
+    pub fn is_non_negative(&self, value: Value) -> bool {
+        let relu = Activation::Relu;
+        self.layer_of(value).is_some_and(|layer| match &layer.op {
+            Op::Conv(conv) => conv.activation == relu && !conv.residual,
+            Op::Transposed { activation, residual, .. } => *activation == relu && !residual,
+            Op::Pointwise(activation) | Op::Norm { activation, .. } => *activation == relu,
+            _ => false,
+        })
     }
 
     /// How often `value` is used, by layers and as an output.

@@ -107,15 +107,17 @@ impl Plan {
             };
             let inputs = || self.places[layer.inputs[0]].view().grid;
             let pixels = shape.iter().skip(1).product::<usize>();
+            // More than a 32-bit number holds.
+            let product = |factors: &[usize]| factors.iter().fold(1, |n, &m| n * m as u64);
             let macs = match &layer.op {
-                Op::Linear { inputs, outputs, .. } => inputs * outputs,
+                Op::Linear { inputs, outputs, .. } => product(&[*inputs, *outputs]),
                 Op::Conv(conv) => {
-                    conv.kernel * conv.kernel * inputs().channels * conv.outputs * pixels
+                    product(&[conv.kernel, conv.kernel, inputs().channels, conv.outputs, pixels])
                 }
-                Op::Transposed { outputs, .. } => inputs().channels * outputs * pixels,
+                Op::Transposed { outputs, .. } => product(&[inputs().channels, *outputs, pixels]),
                 _ => 0,
             };
-            (layer.op.name(), shape, macs as u64)
+            (layer.op.name(), shape, macs)
         });
         described.collect()
     }
@@ -178,6 +180,9 @@ impl Plan {
         match &layer.op {
             Op::Conv(conv) => {
                 let input = self.places[layer.inputs[0]].view();
+                if let Some(job) = self.int8(layer, conv, input, output) {
+                    return job.scratch_len(self.isa);
+                }
                 let weights = weights(conv.weights);
                 match self.winograd(conv, input, output) {
                     Some(job) => job.scratch_len(&weights),
@@ -211,6 +216,19 @@ impl Plan {
             .then_some(kernels::Winograd { input, output })
     }
 
+    /// A convolution in whole numbers, where the network asks for it.
+    pub(super) fn int8(
+        &self,
+        layer: &Layer,
+        conv: &super::Conv,
+        input: View,
+        output: View,
+    ) -> Option<kernels::ConvInt8> {
+        let signed = !self.network.is_non_negative(layer.inputs[0]);
+        (conv.arithmetic == super::Arithmetic::Int8)
+            .then(|| kernels::ConvInt8 { conv: self.direct(conv, input, output), signed })
+    }
+
     pub(super) fn direct(&self, conv: &super::Conv, input: View, output: View) -> kernels::Conv {
         let super::Conv { kernel, stride, pad, .. } = *conv;
         kernels::Conv { input, output, kernel, stride, pad: pad[0], spread: (1, 0, 0) }
@@ -227,8 +245,9 @@ pub(super) fn transposed(input: View, output: View, tap: usize) -> kernels::Conv
 fn in_place(layer: &Layer) -> Option<Value> {
     match &layer.op {
         Op::Pointwise(_) | Op::Norm { .. } | Op::Add => layer.inputs.first().copied(),
+        // Not where the residual is also what the convolution reads.
         Op::Conv(super::Conv { residual: true, .. }) | Op::Transposed { residual: true, .. } => {
-            layer.inputs.get(2).copied()
+            layer.inputs.get(2).copied().filter(|v| *v != layer.inputs[0])
         }
         _ => None,
     }

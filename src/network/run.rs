@@ -122,14 +122,13 @@ impl Plan {
                 };
                 let weights = self.store.weights(conv.weights);
                 let (arena, scratch) = (&mut memory.arena, &mut memory.scratch);
-                match self.winograd(conv, from, to) {
-                    Some(job) => {
-                        kernels::winograd(self.isa, arena, &job, weights, scratch, epilogue);
-                    }
-                    None => {
-                        let job = self.direct(conv, from, to);
-                        kernels::conv(self.isa, arena, &job, weights, scratch, epilogue);
-                    }
+                if let Some(job) = self.int8(layer, conv, from, to) {
+                    kernels::conv_int8(self.isa, arena, &job, weights, scratch, epilogue);
+                } else if let Some(job) = self.winograd(conv, from, to) {
+                    kernels::winograd(self.isa, arena, &job, weights, scratch, epilogue);
+                } else {
+                    let job = self.direct(conv, from, to);
+                    kernels::conv(self.isa, arena, &job, weights, scratch, epilogue);
                 }
             }
             Op::Transposed { weights, activation, residual, .. } => {

@@ -1,10 +1,10 @@
 //! The size of every value of a network for inputs of given sizes, and whether each operator can
 //! take what it gets: a model file is not to be trusted.
 
-use crate::kernels::Grid;
+use crate::kernels::{Grid, MOST_INPUTS};
 
-use super::{Conv, Input, Layer, Network, Op};
-use crate::weights::Store;
+use super::{Arithmetic, Conv, Input, Layer, Network, Op};
+use crate::weights::{Format, Store};
 
 /// The size of a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +22,9 @@ const MOST: usize = 1 << 16;
 /// Layers of a network, and its inputs and outputs: work on a network grows with their square.
 const MOST_LAYERS: usize = 8192;
 /// Most values of one picture.
-const MOST_VALUES: usize = 1 << 31;
+const MOST_VALUES: u64 = 1 << 31;
+/// Most floats of all values together, as they lie in memory: what a process can address.
+const MOST_FLOATS: u64 = isize::MAX as u64 / size_of::<f32>() as u64;
 
 /// The sizes of all values, for picture inputs of `sizes` (`(height, width)`; what stands for a
 /// vector is ignored). An error names the layer and what it cannot take.
@@ -53,6 +55,10 @@ pub fn sizes(
             .map_err(|e| format!("layer {i} ({}): {e}", layer.op.name()))?;
         known.push(size);
     }
+    let floats = known.iter().copied().map(floats).sum::<u64>();
+    if floats > MOST_FLOATS {
+        return Err(format!("at most {MOST_FLOATS} values in memory, found {floats}"));
+    }
     for output in &network.outputs {
         match known.get(output.value) {
             Some(Size::Vector(_)) if output.shuffle == 1 => {}
@@ -70,10 +76,21 @@ fn bounded(size: Size) -> Result<Size, String> {
         Size::Vector(len) => (1..=MOST).contains(&len),
         Size::Planes(g) | Size::Picture(g) => {
             [g.height, g.width, g.channels].iter().all(|n| (1..=MOST).contains(n))
-                && g.height * g.width * g.channels <= MOST_VALUES
+                && [g.width, g.channels].iter().fold(g.height as u64, |n, &m| n * m as u64)
+                    <= MOST_VALUES
         }
     };
     if fine { Ok(size) } else { Err(format!("a possible size, found {size:?}")) }
+}
+
+/// At least the floats that a value takes in memory, with its padding.
+fn floats(size: Size) -> u64 {
+    let padded = |n: usize| n as u64 + 8;
+    match size {
+        Size::Vector(len) => padded(len),
+        Size::Planes(_) => 0,
+        Size::Picture(g) => padded(g.height) * padded(g.width) * padded(g.channels),
+    }
 }
 
 fn layer_size(layer: &Layer, known: &[Size], store: &Store) -> Result<Size, String> {
@@ -82,6 +99,14 @@ fn layer_size(layer: &Layer, known: &[Size], store: &Store) -> Result<Size, Stri
     let weights = |tensor: usize, len: usize| match store.len_of(tensor) {
         Some(found) if found == len => Ok(()),
         found => Err(format!("tensor {tensor} of {len} weights, found {found:?}")),
+    };
+    // Those of a convolution have scales per output channel.
+    let blocks = |tensor: usize, len: usize, outputs: usize| {
+        weights(tensor, len)?;
+        match store.tensors().get(tensor).map(|entry| entry.outputs) {
+            Some(found) if found == outputs => Ok(()),
+            found => Err(format!("tensor {tensor} of {outputs} outputs, found {found:?}")),
+        }
     };
     let odd = || Err(format!("other inputs than {inputs:?}"));
     Ok(match (&layer.op, inputs.as_slice()) {
@@ -111,7 +136,9 @@ fn layer_size(layer: &Layer, known: &[Size], store: &Store) -> Result<Size, Stri
             Size::Picture(gather(*g, *unshuffle)?)
         }
         (Op::Conv(conv), [Size::Picture(g), Size::Vector(bias), rest @ ..]) => {
-            weights(conv.weights, volume(&[conv.kernel, conv.kernel, g.channels, conv.outputs]))?;
+            let inputs = volume(&[conv.kernel, conv.kernel, g.channels]);
+            blocks(conv.weights, inputs.saturating_mul(conv.outputs), conv.outputs)?;
+            arithmetic(conv, inputs, store)?;
             let grid = conv_size(conv, *g)?;
             residual(conv.residual, rest, grid, *bias, conv.outputs)?
         }
@@ -119,7 +146,7 @@ fn layer_size(layer: &Layer, known: &[Size], store: &Store) -> Result<Size, Stri
             Op::Transposed { weights: w, outputs, residual: is, .. },
             [Size::Picture(g), Size::Vector(bias), rest @ ..],
         ) => {
-            weights(*w, volume(&[4, g.channels, *outputs]))?;
+            blocks(*w, volume(&[4, g.channels, *outputs]), *outputs)?;
             let grid = Grid { height: 2 * g.height, width: 2 * g.width, channels: *outputs };
             residual(*is, rest, grid, *bias, *outputs)?
         }
@@ -197,6 +224,20 @@ fn conv_size(conv: &Conv, grid: Grid) -> Result<Grid, String> {
         None => Err(format!("sides of at least {}, found {n}", kernel - pad[0] - pad[1])),
     };
     Ok(Grid { height: along(grid.height)?, width: along(grid.width)?, channels: conv.outputs })
+}
+
+/// Whether a convolution of `inputs` per sum can be done in the arithmetic that it asks for.
+fn arithmetic(conv: &Conv, inputs: usize, store: &Store) -> Result<(), String> {
+    let format = store.tensors().get(conv.weights).map(|entry| entry.format);
+    match conv.arithmetic {
+        Arithmetic::Int8 if format != Some(Format::Int8) => {
+            Err(format!("weights in int8 for int8 arithmetic, found {format:?}"))
+        }
+        Arithmetic::Int8 if inputs > MOST_INPUTS => {
+            Err(format!("at most {MOST_INPUTS} inputs of a sum in int8 arithmetic, found {inputs}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn residual(

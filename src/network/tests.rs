@@ -37,11 +37,15 @@ impl Builder {
     }
 
     fn weights(&mut self, taps: usize, inputs: usize, outputs: usize) -> Tensor {
+        self.weights_in(Format::F32, taps, inputs, outputs)
+    }
+
+    fn weights_in(&mut self, format: Format, taps: usize, inputs: usize, outputs: usize) -> Tensor {
         self.seed += 1;
         let scale = (2.0 / (taps * inputs) as f32).sqrt();
         let values: Vec<f32> =
             random(self.seed, taps * inputs * outputs).iter().map(|v| v * scale).collect();
-        self.store.push_blocks(&arrange(&values, taps, inputs, outputs), outputs, Format::F32)
+        self.store.push_blocks(&arrange(&values, taps, inputs, outputs), outputs, format)
     }
 
     fn conv(&mut self, x: Value, inputs: usize, outputs: usize) -> Value {
@@ -55,6 +59,7 @@ impl Builder {
             outputs,
             activation: Activation::None,
             residual: false,
+            arithmetic: Arithmetic::F32,
         };
         self.push(Op::Conv(conv), &[x, bias])
     }
@@ -187,6 +192,58 @@ fn channels_and_means_are_those_of_the_picture() {
     }
 }
 
+/// Three convolutions in 8 bits between channels that fill no vector, after one in `f32`.
+fn narrow(arithmetic: Arithmetic) -> (Network, Store) {
+    let mut b = Builder::new(3);
+    let mut value = b.push(Op::FromPlanes { unshuffle: 1 }, &[0]);
+    let channels = [3, 13, 21, 21, 5];
+    for (i, pair) in channels.windows(2).enumerate() {
+        let input = value;
+        value = b.conv(input, pair[0], pair[1]);
+        let weights = b.weights_in(Format::Int8, 9, pair[0], pair[1]);
+        let layer = &mut b.network.layers[value - b.network.inputs.len()];
+        let Op::Conv(conv) = &mut layer.op else { unreachable!() };
+        if i > 0 {
+            (conv.weights, conv.arithmetic) = (weights, arithmetic);
+        }
+        if i < 2 {
+            conv.activation = Activation::Relu;
+        }
+        if pair[0] == pair[1] {
+            conv.residual = true;
+            layer.inputs.push(input);
+        }
+    }
+    b.finish(value)
+}
+
+#[test]
+fn arithmetic_in_8_bits_is_close_to_that_in_floats() {
+    let (network, store) = narrow(Arithmetic::Int8);
+    assert_eq!(network.arithmetic(), Arithmetic::Int8);
+    let convs = network.layers.iter().filter(|l| matches!(l.op, Op::Conv(_)));
+    let non_negative: Vec<bool> = convs.map(|l| network.is_non_negative(l.inputs[0])).collect();
+    assert_eq!(non_negative, [false, true, true, false]);
+    let (in_floats, same) = narrow(Arithmetic::F32);
+    assert!(store.same(&same));
+    let store = Arc::new(store);
+    for side in [(8, 12), (21, 7)] {
+        let expected = run(in_floats.clone(), store.clone(), side, &mut Memory::default());
+        let found = run(network.clone(), store.clone(), side, &mut Memory::default());
+        let square = |v: f32| f64::from(v) * f64::from(v);
+        let difference: f64 = expected.iter().zip(&found).map(|(a, b)| square(a - b)).sum();
+        let whole: f64 = expected.iter().map(|v| square(*v)).sum();
+        let error = (difference / whole).sqrt();
+        assert!(error > 0.0 && error < 0.02, "{side:?}: {error:e}");
+        // What memory held does not show.
+        let mut memory = Memory::default();
+        run(plain().0, Arc::new(plain().1), (40, 36), &mut memory);
+        memory.arena.fill(f32::NAN);
+        memory.scratch.fill(f32::NAN);
+        assert!(run(network.clone(), store.clone(), side, &mut memory) == found);
+    }
+}
+
 #[test]
 fn networks_that_do_not_fit_together_are_refused() {
     let refused = |change: &dyn Fn(&mut Network), hint: &str| {
@@ -204,6 +261,13 @@ fn networks_that_do_not_fit_together_are_refused() {
     refused(&|n| n.inputs.truncate(1), "inputs");
     refused(
         &|n| {
+            let Op::Conv(conv) = &mut n.layers[5].op else { unreachable!() };
+            conv.arithmetic = Arithmetic::Int8;
+        },
+        "weights in int8",
+    );
+    refused(
+        &|n| {
             for layer in &mut n.layers {
                 if let Op::Conv(conv) = &mut layer.op {
                     conv.outputs += 1;
@@ -212,4 +276,18 @@ fn networks_that_do_not_fit_together_are_refused() {
         },
         "weights",
     );
+}
+
+#[test]
+fn pictures_that_cannot_be_addressed_are_refused() {
+    let refusal = |side| {
+        let (network, store) = plain();
+        let sizes = [(side, side), (1, 1)];
+        Plan::new(Arc::new(network), Arc::new(store), Isa::Portable, &sizes).err()
+    };
+    assert_eq!(refusal(64), None);
+    assert!(refusal(1 << 15).is_some_and(|e| e.contains("possible size")));
+    // Each of its values can be addressed, but not all of them.
+    let all = refusal(1 << 13);
+    assert_eq!(all.is_some_and(|e| e.contains("values in memory")), usize::BITS == 32);
 }

@@ -4,7 +4,7 @@ use super::{Conditioning, Manifest, Prediction};
 use crate::schedule::Level;
 
 /// Buffers for one window: what goes into the network and what comes out.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Window {
     /// `[channels, h, w]`, in the network's range.
     pub state: Vec<f32>,
@@ -16,16 +16,32 @@ pub struct Window {
 
 impl Window {
     pub fn new(manifest: &Manifest, height: usize, width: usize) -> Window {
+        let mut window = Window::default();
+        window.fit(manifest, height, width);
+        window
+    }
+
+    /// Makes the buffers those of another window size; allocates only to become larger.
+    pub fn fit(&mut self, manifest: &Manifest, height: usize, width: usize) {
+        let [state, told, output] = Window::lengths(manifest, height, width);
+        let fit = |v: &mut Vec<f32>, len: usize| {
+            v.clear();
+            v.reserve_exact(len);
+            v.resize(len, 0.0);
+        };
+        fit(&mut self.state, state);
+        fit(&mut self.told, told);
+        fit(&mut self.output, output);
+    }
+
+    /// Values of `state`, `told` and `output`.
+    pub fn lengths(manifest: &Manifest, height: usize, width: usize) -> [usize; 3] {
         let outputs = manifest.output_channels.unwrap_or(manifest.channels);
         let told = match manifest.conditioning {
             Conditioning::NoiseMap => height * width,
             _ => 1,
         };
-        Window {
-            state: vec![0.0; manifest.channels * height * width],
-            told: vec![0.0; told],
-            output: vec![0.0; outputs * height * width],
-        }
+        [manifest.channels * height * width, told, outputs * height * width]
     }
 
     /// Whether a network sees the scene plus noise, in its own range, and not `x_t`.

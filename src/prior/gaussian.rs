@@ -99,6 +99,7 @@ impl Prior for Gaussian {
             name: "gaussian".into(),
             sha256: String::new(),
             weights: "f64".into(),
+            arithmetic: "f64".into(),
             kernels: String::new(),
         }
     }

@@ -68,6 +68,8 @@ pub struct Identity {
     pub sha256: String,
     /// How the weights are held: `f32`, `f16` or `int8`.
     pub weights: String,
-    /// The instruction set of the kernels.
+    /// How the convolutions that stand less than `f32` calculate: `f32` or `int8`.
+    pub arithmetic: String,
+    /// The instruction set of the kernels in floats; whole numbers are exact on all.
     pub kernels: String,
 }

@@ -12,7 +12,7 @@ use super::room::Room;
 use super::{Evaluator, Identity, Manifest, Prior};
 use crate::error::{Error, Result};
 use crate::kernels::Isa;
-use crate::network::{Memory, Network, Plan};
+use crate::network::{Arithmetic, Memory, Network, Plan};
 use crate::schedule::{Diffusion, Level};
 use crate::weights::{Bytes, Format, Store};
 
@@ -24,9 +24,11 @@ pub struct Model {
     source: Source,
     isa: Isa,
     plans: Mutex<HashMap<(usize, usize), Compiled>>,
-    /// Working memory that no evaluator uses at the moment.
-    idle: Arc<Mutex<Vec<Memory>>>,
+    idle: Idle,
 }
+
+/// Working memory that no evaluator uses at the moment: one for each thread that evaluates.
+type Idle = Arc<Mutex<Vec<(Memory, Window)>>>;
 
 enum Source {
     Packed(Box<Packed>),
@@ -84,6 +86,8 @@ impl Model {
     /// With another set of kernels than the fastest, or than that which the environment names.
     pub fn with_isa(mut self, isa: Isa) -> Model {
         self.isa = isa;
+        // Plans are for one set.
+        self.plans = Mutex::default();
         self
     }
 
@@ -110,22 +114,59 @@ impl Model {
         }
     }
 
-    /// The packed file of this model, with its weights in `format`.
+    /// How the convolutions calculate, if all of the model is ours.
+    pub fn arithmetic(&self) -> Arithmetic {
+        match &self.source {
+            Source::Packed(packed) => packed.network.arithmetic(),
+            #[cfg(feature = "onnx")]
+            Source::Onnx(_) => Arithmetic::F32,
+        }
+    }
+
+    /// The packed file of this model, with its weights in `format` and arithmetic in `f32`.
     pub fn pack(&self, format: Format) -> Result<Vec<u8>> {
+        self.pack_for(format, Arithmetic::F32)
+    }
+
+    /// As [`pack`](Model::pack), with the arithmetic of the convolutions that stand it. That in
+    /// `int8` needs weights in `int8`.
+    pub fn pack_for(&self, format: Format, arithmetic: Arithmetic) -> Result<Vec<u8>> {
         let (network, store) = self.network()?;
         let whole_timesteps = self.whole_timesteps();
         let manifest = Manifest { whole_timesteps, ..(*self.manifest).clone() };
-        Packed::write(&manifest, &network, &store, format)
+        Packed::write(&manifest, &network, &store, format, arithmetic)
     }
 
-    /// Bytes of working memory that each thread needs for a window, where that is known: not where
-    /// tract runs a part of the network.
-    pub fn memory(&self, height: usize, width: usize) -> Result<Option<usize>> {
-        Ok(match self.plan(height, width)? {
-            Compiled::Whole(plan) => Some(plan.bytes()),
+    /// Bytes of working memory that each thread needs for a window.
+    ///
+    /// Exact where all of the network is ours. Where tract runs a part of it, which allocates
+    /// every value anew, an upper bound: as if a quarter of all values lived at a time.
+    pub fn memory(&self, height: usize, width: usize) -> Result<usize> {
+        let window: usize = Window::lengths(&self.manifest, height, width).iter().sum();
+        let engine = match self.plan(height, width)? {
+            Compiled::Whole(plan) => plan.bytes(),
             #[cfg(feature = "onnx")]
-            Compiled::Graph(_) => None,
-        })
+            Compiled::Graph(_) => {
+                let (layers, _) = self.layers(height, width)?;
+                let all: u64 = layers.iter().map(|l| l.values).sum();
+                let widest = layers.iter().map(|l| l.values).max().unwrap_or(0);
+                (all / 4).max(4 * widest) as usize * size_of::<f32>()
+            }
+        };
+        Ok(engine + window * size_of::<f32>())
+    }
+
+    /// Bytes of private memory that the model holds besides: none to speak of for a packed one,
+    /// whose weights stay in their file.
+    pub fn held_bytes(&self) -> u64 {
+        match &self.source {
+            Source::Packed(_) => 0,
+            #[cfg(feature = "onnx")]
+            Source::Onnx(model) => {
+                let plans = self.plans.lock().unwrap_or_else(|e| e.into_inner());
+                model.held_bytes(plans.values().any(|p| matches!(p, Compiled::Graph(_))))
+            }
+        }
     }
 
     /// The operators for a window, in order, and the bytes of the weights.
@@ -177,8 +218,8 @@ impl Model {
 
     /// Whether a plan takes and gives what the manifest says.
     fn check(&self, plan: &Plan, height: usize, width: usize) -> Result<()> {
-        let window = Window::new(&self.manifest, height, width);
-        let expected = (vec![window.state.len(), window.told.len()], vec![window.output.len()]);
+        let [state, told, output] = Window::lengths(&self.manifest, height, width);
+        let expected = (vec![state, told], vec![output]);
         if plan.lengths() != expected {
             let found = format!("{:?}", plan.lengths());
             let expected = format!("inputs and outputs of {expected:?} values");
@@ -245,13 +286,15 @@ impl Prior for Model {
             Compiled::Whole(plan) => Runner::Whole(plan, self.idle.clone()),
             #[cfg(feature = "onnx")]
             Compiled::Graph(graph) => {
-                Runner::Graph(Box::new(graph.spawn(&self.path, height, width)?))
+                let window = Window::new(&self.manifest, height, width);
+                Runner::Graph(Box::new((graph.spawn(&self.path, height, width)?, window)))
             }
         };
         Ok(Box::new(ModelEvaluator {
-            window: Window::new(&self.manifest, height, width),
             manifest: self.manifest.clone(),
             whole_timesteps: self.whole_timesteps(),
+            height,
+            width,
             runner,
         }))
     }
@@ -267,45 +310,57 @@ impl Prior for Model {
             Format::F16 => "f16",
             Format::Int8 => "int8",
         };
-        let kernels = self.isa.name().to_string();
-        Identity { name: self.manifest.name.clone(), sha256, weights: format.into(), kernels }
+        Identity {
+            name: self.manifest.name.clone(),
+            sha256,
+            weights: format.into(),
+            arithmetic: self.arithmetic().name().into(),
+            kernels: self.isa.in_floats().name().into(),
+        }
     }
 }
 
 enum Runner {
-    /// With working memory that evaluators share: each takes one while it runs.
-    Whole(Arc<Plan>, Arc<Mutex<Vec<Memory>>>),
+    Whole(Arc<Plan>, Idle),
     #[cfg(feature = "onnx")]
-    Graph(Box<GraphState>),
+    Graph(Box<(GraphState, Window)>),
 }
 
 struct ModelEvaluator {
     manifest: Arc<Manifest>,
     whole_timesteps: bool,
-    window: Window,
+    height: usize,
+    width: usize,
     runner: Runner,
 }
 
 impl Evaluator for ModelEvaluator {
     fn x0(&mut self, x_t: &[f32], level: Level, x0: &mut [f32]) -> Result<()> {
-        let expected = self.window.state.len();
+        let manifest = &self.manifest;
+        let expected = manifest.channels * self.height * self.width;
         if x_t.len() != expected || x0.len() != expected {
             return Err(Error::shape("window", format!("{expected} values"), x_t.len()));
         }
-        self.window.tell(&self.manifest, x_t, level, self.whole_timesteps);
-        let Window { state, told, output } = &mut self.window;
         match &mut self.runner {
             Runner::Whole(plan, idle) => {
                 // A poisoned lock only means that another thread failed: what is there is idle.
                 let idle = || idle.lock().unwrap_or_else(|e| e.into_inner());
-                let mut memory = idle().pop().unwrap_or_default();
+                let (mut memory, mut window) = idle().pop().unwrap_or_default();
+                window.fit(manifest, self.height, self.width);
+                window.tell(manifest, x_t, level, self.whole_timesteps);
+                let Window { state, told, output } = &mut window;
                 plan.run(&mut memory, &[state, told], &mut [output]);
-                idle().push(memory);
+                window.scene(manifest, x_t, level, x0);
+                idle().push((memory, window));
             }
             #[cfg(feature = "onnx")]
-            Runner::Graph(graph) => graph.run(state, told, output)?,
+            Runner::Graph(graph) => {
+                let (graph, window) = graph.as_mut();
+                window.tell(manifest, x_t, level, self.whole_timesteps);
+                graph.run(&window.state, &window.told, &mut window.output)?;
+                window.scene(manifest, x_t, level, x0);
+            }
         }
-        self.window.scene(&self.manifest, x_t, level, x0);
         Ok(())
     }
 }

@@ -86,6 +86,13 @@ impl OnnxModel {
         self.conditioning.0.is_integer()
     }
 
+    /// Private memory that the parsed file and what is made of it take, by experience: an upper
+    /// bound. More where tract runs a part of it (`foreign`).
+    pub fn held_bytes(&self, foreign: bool) -> u64 {
+        let size = self.size as u64;
+        if foreign { 4 * size + (16 << 20) } else { 2 * size + (4 << 20) }
+    }
+
     /// The network of our operators that is the whole model, for windows of any size.
     pub fn network(&self) -> Result<(Arc<Network>, Arc<Store>)> {
         let multiple = self.manifest.multiple;

@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Manifest;
 use crate::error::{Error, Result};
-use crate::kernels::blocks;
-use crate::network::{Conv, Network, Op};
+use crate::kernels::{MOST_INPUTS, blocks};
+use crate::network::{Arithmetic, Conv, Layer, Network, Op};
 use crate::weights::{self, Bytes, Format, Store, StoreBuilder, TensorEntry};
 
 /// How the weights of a convolution are arranged: blocks of 16 output channels, in each input
@@ -54,6 +54,11 @@ impl Packed {
             return Err(Error::model(path, expected, format!("`{}`", description.layout)));
         }
         description.manifest.check(path)?;
+        let needed = version(&description.network);
+        if contents.version < needed {
+            let expected = format!("version {needed} of the format for what the network asks for");
+            return Err(Error::model(path, expected, contents.version));
+        }
         let store = Store::new(bytes, contents.weights, description.tensors)
             .map_err(|expected| Error::model(path, expected, "something else"))?;
         Ok(Packed {
@@ -67,15 +72,27 @@ impl Packed {
 
     /// The bytes of the packed file of a network whose weights are kept in `format`: those of
     /// convolutions. Matrices of the noise level's few values are at most halved, vectors kept.
+    /// Arithmetic in 8 bits is for the convolutions that stand it ([`stands_int8`]), and needs
+    /// weights in 8 bits.
     pub fn write(
         manifest: &Manifest,
         network: &Network,
         store: &Store,
         format: Format,
+        arithmetic: Arithmetic,
     ) -> Result<Vec<u8>> {
+        if arithmetic == Arithmetic::Int8 && format != Format::Int8 {
+            let message = "arithmetic in int8: expected weights in int8, found others";
+            return Err(Error::Usage(message.into()));
+        }
+        let stand: Vec<bool> =
+            (0..network.layers.len()).map(|i| stands_int8(network, store, i)).collect();
         let mut network = network.clone();
         let mut builder = StoreBuilder::default();
-        for layer in &mut network.layers {
+        for (layer, stands) in network.layers.iter_mut().zip(stand) {
+            if let Op::Conv(conv) = &mut layer.op {
+                conv.arithmetic = if stands { arithmetic } else { Arithmetic::F32 };
+            }
             match &mut layer.op {
                 Op::Constant { values, len } => {
                     *values = builder.push(&wide(store, *values, *len), *len, Format::F32);
@@ -99,13 +116,32 @@ impl Packed {
             layout: LAYOUT.into(),
             weights: format,
             manifest: manifest.clone(),
-            network,
+            network: network.clone(),
             tensors: store.tensors().to_vec(),
         };
         let text = serde_json::to_vec(&description)
             .map_err(|e| Error::Usage(format!("packing {}: {e}", manifest.name)))?;
-        Ok(weights::write(&text, store.section()))
+        Ok(weights::write(version(&network), &text, store.section()))
     }
+}
+
+/// The oldest version of the format that can say what is in a network.
+fn version(network: &Network) -> u32 {
+    match network.arithmetic() {
+        Arithmetic::F32 => 1,
+        Arithmetic::Int8 => 2,
+    }
+}
+
+/// Whether a layer may calculate in 8 bits: every convolution whose sums fit, but for those of the
+/// picture itself. What they round is the measurement, which cost more PSNR than all other layers
+/// together when it was tried, and they have few channels.
+fn stands_int8(network: &Network, store: &Store, layer: usize) -> bool {
+    let Layer { op: Op::Conv(conv), inputs } = &network.layers[layer] else { return false };
+    let source = inputs.first().and_then(|value| network.layer_of(*value));
+    let first = source.is_some_and(|layer| matches!(layer.op, Op::FromPlanes { .. }));
+    let sum = store.len_of(conv.weights).map_or(usize::MAX, |n| n / conv.outputs.max(1));
+    !first && sum <= MOST_INPUTS
 }
 
 /// A matrix with `columns`, in single precision.

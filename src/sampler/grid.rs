@@ -111,6 +111,12 @@ impl Grid {
         self.len() == 0
     }
 
+    /// Height and width of the largest window.
+    pub fn largest_window(&self) -> (usize, usize) {
+        let most = |spans: &[Span]| spans.iter().map(|s| s.size).max().unwrap_or(0);
+        (most(&self.rows), most(&self.columns))
+    }
+
     /// Pixels of all windows together: what the network has to do.
     pub fn window_pixels(&self) -> usize {
         let side = |spans: &[Span]| spans.iter().map(|s| s.size).sum::<usize>();

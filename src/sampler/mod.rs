@@ -4,6 +4,7 @@
 mod defaults;
 mod finish;
 pub mod grid;
+pub mod order;
 mod step;
 mod strip;
 #[cfg(test)]
@@ -17,10 +18,10 @@ use std::ops::ControlFlow;
 
 use crate::degrade::Degradation;
 use crate::error::{Error, Result};
-use crate::frame::Frame;
+use crate::frame::{Frame, FrameRows, Region, Rows, Shape};
 use crate::prior::Prior;
 use crate::schedule::Level;
-use grid::Tiling;
+use grid::{Grid, Tiling};
 
 /// What the restoration aims at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -57,8 +58,8 @@ pub struct Settings {
     pub frame: u32,
     /// Threads, at least 1. Does not change the result.
     pub threads: usize,
-    /// Rows of tiles that are worked on at a time; `None` is the whole frame. Does not change
-    /// the result.
+    /// Rows of tiles that are worked on at a time, see [`order`]; `None` is the whole frame. Does
+    /// not change the result.
     pub band: Option<usize>,
 }
 
@@ -83,9 +84,43 @@ pub fn tiling(a: &dyn Degradation, prior: &dyn Prior, levels: &[Level]) -> Tilin
     }
 }
 
-/// Restores the scene that `y` (as from [`measurement`](crate::degrade::measurement)) was
-/// measured from. The result lies in `[-1, 1]`; without noise it satisfies `A x = y` to float
+/// The tiles of each step.
+pub fn grids(a: &dyn Degradation, prior: &dyn Prior, levels: &[Level]) -> Vec<Grid> {
+    let tiling = tiling(a, prior, levels);
+    (0..levels.len()).map(|k| tiling.grid(a.scene(), k)).collect()
+}
+
+/// Rows of a result, from the top: those of one row of the last step's tiles, or all of them for
+/// an operator that needs the whole frame.
+pub struct Finished<'a> {
+    pub region: Region,
+    /// The result, `[scene channels, region.height, region.width]`.
+    pub x: &'a [f32],
+    /// The measurement that belongs to the region.
+    pub y: &'a [f32],
+}
+
+/// Called with finished rows; may fail, which ends the restoration.
+pub type OnFinished<'a> = &'a mut dyn FnMut(Finished) -> Result<()>;
+
+/// Restores the scene that `y` was measured from, from the top to the bottom: takes rows of `y`
+/// (as from [`MeasuredRows`](crate::degrade::MeasuredRows)) as it needs them and hands out
+/// finished ones. The result lies in `[-1, 1]`; without noise it satisfies `A x = y` to float
 /// rounding wherever any picture in that range does.
+pub fn restore_rows(
+    a: &dyn Degradation,
+    y: &mut dyn Rows,
+    prior: &dyn Prior,
+    settings: &Settings,
+    done: OnFinished,
+    progress: OnProgress,
+) -> Result<()> {
+    check(a, y.shape(), prior, settings)?;
+    wavefront::run(a, y, prior, settings, done, progress)
+}
+
+/// [`restore_rows`] for a measurement and a result in memory; `y` is as from
+/// [`measurement`](crate::degrade::measurement).
 pub fn restore(
     a: &dyn Degradation,
     y: &Frame,
@@ -93,25 +128,21 @@ pub fn restore(
     settings: &Settings,
     progress: OnProgress,
 ) -> Result<Frame> {
-    check(a, y, prior, settings)?;
-    let classical = a.start(&y.data, settings.sigma_y);
-    // Two estimates with errors of their own: a blend is often better than either.
-    let held = (settings.generative < 1.0).then(|| classical.clone());
-    let mut x = wavefront::run(a, y, prior, settings, classical, progress)?;
-    if let Some(classical) = held {
-        let b = settings.generative;
-        x.iter_mut().zip(&classical).for_each(|(x, c)| *x = c + b * (*x - c));
-    }
-    finish::finish(a, &y.data, settings.sigma_y, &mut x);
-    Frame::new(a.scene(), x)
+    let mut x = Frame::filled(a.scene(), 0.0);
+    let mut done = |part: Finished| {
+        let (from, len) = (part.region.y * part.region.width, part.region.area());
+        for (c, plane) in part.x.chunks_exact(len).enumerate() {
+            x.channel_mut(c)[from..from + len].copy_from_slice(plane);
+        }
+        Ok(())
+    };
+    restore_rows(a, &mut FrameRows::new(y), prior, settings, &mut done, progress)?;
+    Ok(x)
 }
 
-fn check(a: &dyn Degradation, y: &Frame, prior: &dyn Prior, settings: &Settings) -> Result<()> {
-    if y.shape != a.measurement() {
-        return Err(Error::shape("measurement", a.measurement(), y.shape));
-    }
-    if let Some(bad) = y.data.iter().find(|v| !v.is_finite()) {
-        return Err(Error::shape("measurement", "finite values", bad));
+fn check(a: &dyn Degradation, y: Shape, prior: &dyn Prior, settings: &Settings) -> Result<()> {
+    if y != a.measurement() {
+        return Err(Error::shape("measurement", a.measurement(), y));
     }
     let (scene, known) = (a.scene().channels, prior.channels());
     if scene != known && scene != 1 {

@@ -1,9 +1,10 @@
 //! One step on one region: the prior's estimate, projected onto the measurement, and on to the
 //! next noise level.
 
+use super::strip::Strip;
 use super::{Mode, NoiseRule, Settings};
 use crate::degrade::Degradation;
-use crate::frame::{Frame, Region, crop};
+use crate::frame::Region;
 use crate::noise::NoiseField;
 use crate::schedule::Level;
 
@@ -13,7 +14,6 @@ const START: u16 = 0;
 /// Everything that the steps of one restoration share.
 pub struct Steps<'a> {
     pub a: &'a dyn Degradation,
-    pub y: &'a Frame,
     pub settings: &'a Settings,
 }
 
@@ -33,16 +33,15 @@ impl Steps<'_> {
         self.settings.levels.get(k + 1).copied().unwrap_or(Level::CLEAN)
     }
 
-    /// The state that the first step sees, from a classical estimate of the scene.
-    pub fn start(&self, classical: Vec<f32>) -> Vec<f32> {
-        let Mode::Sample { seed, .. } = self.settings.mode else { return classical };
+    /// Turns a classical estimate of `region` into the state that the first step sees.
+    pub fn start(&self, region: Region, x: &mut [f32]) {
+        let Mode::Sample { seed, .. } = self.settings.mode else { return };
         let level = self.settings.levels[0];
-        let scene = self.a.scene();
         let field = NoiseField { seed, frame: self.settings.frame, draw: START };
-        let mut z = vec![0.0; scene.len()];
-        field.fill(Region::whole(scene), scene.channels, &mut z);
+        let mut z = vec![0.0; x.len()];
+        field.fill(region, self.a.scene().channels, &mut z);
         let (signal, noise) = (level.signal() as f32, level.noise() as f32);
-        classical.iter().zip(&z).map(|(x, z)| signal * x + noise * z).collect()
+        x.iter_mut().zip(&z).for_each(|(x, z)| *x = signal * *x + noise * z);
     }
 
     /// Factor from a state to what the prior expects, `x_t`.
@@ -54,9 +53,9 @@ impl Steps<'_> {
         }
     }
 
-    /// Finishes step `k` on `region`: on entry `x0` is the prior's estimate and `state` what it
-    /// was made from; on return `x0` is the next state.
-    pub fn advance(&self, k: usize, region: Region, state: &[f32], x0: &mut [f32]) {
+    /// Takes step `k` on `region`: on entry `x0` is the prior's estimate and `state` what it was
+    /// made from; on return `x0` is the next state. `y` holds the measurement of the region.
+    pub fn advance(&self, k: usize, region: Region, y: &Strip, state: &[f32], x0: &mut [f32]) {
         x0.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
         let (level, next) = (self.settings.levels[k], self.next_level(k));
         let sigma_y = self.settings.sigma_y;
@@ -64,26 +63,26 @@ impl Steps<'_> {
             Mode::Faithful => {
                 let sigma2 = level.sigma().powi(2);
                 let weight = |s: f32| (sigma2 / (sigma2 + (sigma_y / f64::from(s)).powi(2))) as f32;
-                self.project(region, &weight, x0);
+                self.project(region, y, &weight, x0);
             }
             Mode::Sample { eta, rule, seed } => {
                 let field =
                     NoiseField { seed, frame: self.settings.frame, draw: START + 1 + k as u16 };
                 let eta = effective_eta(eta, rule, level, next);
-                self.draw(region, level, next, eta, field, state, x0);
+                self.draw(region, y, level, next, eta, field, state, x0);
             }
         }
     }
 
     /// `x0 <- x0 + A+ W (y - A x0)`.
-    fn project(&self, region: Region, weight: &dyn Fn(f32) -> f32, x0: &mut [f32]) {
+    fn project(&self, region: Region, y: &Strip, weight: &dyn Fn(f32) -> f32, x0: &mut [f32]) {
         let measured = self.a.measured(region);
         let channels = self.a.measurement().channels;
         let mut r = vec![0.0; measured.shape(channels).len()];
-        let mut y = vec![0.0; r.len()];
-        crop(&self.y.data, self.a.measurement(), measured, &mut y);
         self.a.apply(region, x0, &mut r);
-        r.iter_mut().zip(&y).for_each(|(r, y)| *r = y - *r);
+        let mut expected = vec![0.0; r.len()];
+        y.read(measured, &mut expected);
+        r.iter_mut().zip(&expected).for_each(|(r, y)| *r = y - *r);
         let mut correction = vec![0.0; x0.len()];
         self.a.pinv(region, &r, weight, &mut correction);
         x0.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
@@ -94,6 +93,7 @@ impl Steps<'_> {
     fn draw(
         &self,
         region: Region,
+        y: &Strip,
         level: Level,
         next: Level,
         eta: f64,
@@ -120,7 +120,7 @@ impl Steps<'_> {
             }
             ddnm_plus(f64::from(s), sigma_y, next, eta)
         };
-        self.project(region, &|s| range(s).lambda as f32, x0);
+        self.project(region, y, &|s| range(s).lambda as f32, x0);
         let mut noise_out: Vec<f32> =
             z.iter().zip(&eps).map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e).collect();
         if sigma_y > 0.0 {

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use super::grid::Tile;
+use crate::degrade::full_width;
 use crate::frame::{Region, Shape};
 
 /// Rows `first ..` of a frame; each row holds its channels one after another.
@@ -11,40 +12,19 @@ pub struct Strip {
     frame: Shape,
     first: usize,
     rows: VecDeque<Vec<f32>>,
-    /// Rows before this one are final.
-    complete: usize,
 }
 
 impl Strip {
     /// An empty strip of a frame.
     pub fn new(frame: Shape) -> Strip {
-        Strip { frame, first: 0, rows: VecDeque::new(), complete: 0 }
-    }
-
-    /// A strip that holds a whole planar frame.
-    pub fn from_planar(frame: Shape, data: &[f32]) -> Strip {
-        let mut strip = Strip::new(frame);
-        strip.grow(frame.height);
-        strip.write(Region::whole(frame), data);
-        strip.finish(frame.height);
-        strip
-    }
-
-    /// Rows before this one are final.
-    pub fn complete(&self) -> usize {
-        self.complete
+        Strip { frame, first: 0, rows: VecDeque::new() }
     }
 
     /// Makes room for rows up to `end`.
     pub fn grow(&mut self, end: usize) {
-        while self.first + self.rows.len() < end {
-            self.rows.push_back(vec![0.0; self.frame.channels * self.frame.width]);
+        while self.end() < end {
+            self.next_row();
         }
-    }
-
-    /// Declares all rows before `end` final.
-    pub fn finish(&mut self, end: usize) {
-        self.complete = end;
     }
 
     /// Lets go of the rows before `start`.
@@ -52,6 +32,18 @@ impl Strip {
         while self.first < start && self.rows.pop_front().is_some() {
             self.first += 1;
         }
+    }
+
+    /// The row after the last one that it holds.
+    pub fn end(&self) -> usize {
+        self.first + self.rows.len()
+    }
+
+    /// A new row at its end, channels one after another.
+    pub fn next_row(&mut self) -> &mut [f32] {
+        let row = vec![0.0; self.frame.channels * self.frame.width];
+        self.rows.push_back(row);
+        self.rows.back_mut().map_or(&mut [], |row| row)
     }
 
     /// Writes a planar rectangle; its rows must have been grown and not released.
@@ -64,6 +56,20 @@ impl Strip {
                     .copy_from_slice(&data[from..from + region.width]);
             }
         }
+    }
+
+    /// Adds rows of full width at its end.
+    pub fn append(&mut self, region: Region, data: &[f32]) {
+        self.grow(region.y + region.height);
+        self.write(region, data);
+    }
+
+    /// A planar copy of some rows.
+    pub fn rows(&self, rows: std::ops::Range<usize>) -> Vec<f32> {
+        let region = full_width(rows, self.frame);
+        let mut out = vec![0.0; region.shape(self.frame.channels).len()];
+        self.read(region, &mut out);
+        out
     }
 
     /// Reads a planar rectangle.
@@ -121,7 +127,9 @@ mod tests {
     fn windows_are_mirrored_at_the_far_edges() {
         let frame = Shape::new(2, 2, 3);
         let data: Vec<f32> = (0..12).map(|v| v as f32).collect();
-        let strip = Strip::from_planar(frame, &data);
+        let mut strip = Strip::new(frame);
+        strip.grow(2);
+        strip.write(Region::whole(frame), &data);
         let span = |end| Span { core: 0, core_end: end, window: 0, size: 4 };
         let mut out = vec![0.0; 32];
         strip.read_window(&Tile { rows: span(2), columns: span(3) }, &mut out);

@@ -1,83 +1,125 @@
-//! The loop over steps and tiles.
-//!
-//! The state of step `s + 1` in a row of tiles depends on the state of step `s` in the rows of
-//! their windows, and on nothing else. So the rows of tiles of all steps can be done in any order
-//! that respects this: here always the deepest step that can go on, at most `band` rows of tiles
-//! at a time, and rows of a state that no window needs any more are let go. With a band as high
-//! as the frame this is the ordinary loop over steps; with low bands only a few rows of each
-//! state exist at a time. The result is the same, because every tile is a function of one fixed
-//! window alone.
+//! The loop over steps and tiles, in the order that [`Order`] gives.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use super::finish::finish;
 use super::grid::{Grid, Tile};
+use super::order::{Order, Task};
 use super::step::Steps;
 use super::strip::Strip;
-use super::{OnProgress, Progress, Settings, tiling};
-use crate::degrade::{Degradation, Reach};
+use super::{Finished, OnFinished, OnProgress, Progress, Settings, grids};
+use crate::degrade::{Degradation, Reach, full_width};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Region};
+use crate::frame::{Region, Rows};
 use crate::prior::{Evaluator, Prior};
 
-/// Runs all steps from a classical estimate; returns the last state, planar, before the finishing pass.
+/// Takes a frame through all steps.
 pub fn run(
     a: &dyn Degradation,
-    y: &Frame,
+    source: &mut dyn Rows,
     prior: &dyn Prior,
     settings: &Settings,
-    classical: Vec<f32>,
+    done: OnFinished,
     progress: OnProgress,
-) -> Result<Vec<f32>> {
-    let tiling = tiling(a, prior, &settings.levels);
-    let scene = a.scene();
-    let steps = settings.levels.len();
-    let grids: Vec<Grid> = (0..steps).map(|k| tiling.grid(scene, k)).collect();
+) -> Result<()> {
+    let grids = grids(a, prior, &settings.levels);
     let total = grids.iter().map(Grid::len).sum();
-    let wave = Wave { steps: Steps { a, y, settings }, prior };
-    let mut workers: Vec<Worker> = (0..settings.threads).map(|_| Worker::default()).collect();
-    let mut states: Vec<Strip> = (0..=steps).map(|_| Strip::new(scene)).collect();
-    states[0] = Strip::from_planar(scene, &wave.steps.start(classical));
-    let mut next_row = vec![0; steps];
+    let wave = Wave { steps: Steps { a, settings }, prior };
+    let mut workers: Vec<Worker> =
+        (0..settings.threads).map(|_| Worker::new(&grids, a, prior)).collect();
+    let mut strips = Strips::new(a, grids.len(), settings.generative < 1.0);
     let shared = Shared {
         progress: Mutex::new((progress, Progress { done: 0, total })),
         stop: AtomicBool::new(false),
     };
-
-    let ready = |k: usize, next_row: &[usize], states: &[Strip]| {
-        let waiting = grids[k].rows[next_row[k]..].iter();
-        let needed = |rows: &super::grid::Span| (rows.window + rows.size).min(scene.height);
-        waiting.take_while(|rows| needed(rows) <= states[k].complete()).count()
-    };
-    while let Some((k, rows)) =
-        (0..steps).rev().map(|k| (k, ready(k, &next_row, &states))).find(|(_, rows)| *rows > 0)
-    {
-        let from = next_row[k];
-        let until = from + rows.min(settings.band.unwrap_or(usize::MAX));
-        let (before, after) = states.split_at_mut(k + 1);
-        let (state, next) = (&mut before[k], &mut after[0]);
-        let end = grids[k].rows[until - 1].core_end;
-        next.grow(end);
-        wave.run_tiles(k, grids[k].tiles(from..until), state, next, &mut workers, &shared)?;
-        if a.reach() == Reach::Local {
-            next.finish(end);
-        } else if end == scene.height {
-            wave.advance_frame(k, state, next);
-            next.finish(end);
+    let mut order = Order::new(a, &grids, settings.band.unwrap_or(usize::MAX));
+    while let Some(task) = order.next_task() {
+        match task {
+            Task::Start { rows, support } => {
+                strips.measure(support.end, source)?;
+                let y = strips.y.rows(support);
+                let mut x = a.start_rows(rows.clone(), &y, settings.sigma_y);
+                let region = full_width(rows, a.scene());
+                if let Some(classical) = &mut strips.classical {
+                    classical.append(region, &x);
+                }
+                wave.steps.start(region, &mut x);
+                strips.states[0].append(region, &x);
+            }
+            Task::Tiles { step, rows } => {
+                let (before, after) = strips.states.split_at_mut(step + 1);
+                let (state, next) = (&before[step], &mut after[0]);
+                let end = grids[step].rows[rows.end - 1].core_end;
+                next.grow(end);
+                let tiles = grids[step].tiles(rows);
+                wave.run_tiles(step, tiles, &strips.y, state, next, &mut workers, &shared)?;
+                if a.reach() == Reach::Global && end == a.scene().height {
+                    wave.advance_frame(step, &strips.y, state, next);
+                }
+            }
+            Task::Finish { rows } => {
+                let region = full_width(rows.clone(), a.scene());
+                let mut x = strips.states[grids.len()].rows(rows.clone());
+                if let Some(classical) = &strips.classical {
+                    // Two estimates with errors of their own: a blend is often better than either.
+                    let b = settings.generative;
+                    let classical = classical.rows(rows);
+                    x.iter_mut().zip(&classical).for_each(|(x, c)| *x = c + b * (*x - c));
+                }
+                let measured = a.measured(region);
+                let y = strips.y.rows(measured.y..measured.y + measured.height);
+                finish(a, region, &y, settings.sigma_y, &mut x);
+                done(Finished { region, x: &x, y: &y })?;
+            }
         }
-        next_row[k] = until;
-        // A frame-wide projection still needs the whole of the state it started from.
-        let done = end == scene.height;
-        let keep = grids[k].rows.get(until).map_or(scene.height, |rows| rows.window);
-        if a.reach() == Reach::Local || done {
-            state.release(keep);
+        strips.release(&order);
+    }
+    Ok(())
+}
+
+/// All rows that are held.
+struct Strips {
+    y: Strip,
+    /// The classical estimate, where the result is blended with it.
+    classical: Option<Strip>,
+    /// What each step starts from, and what the last one ends with.
+    states: Vec<Strip>,
+}
+
+impl Strips {
+    fn new(a: &dyn Degradation, steps: usize, blends: bool) -> Strips {
+        Strips {
+            y: Strip::new(a.measurement()),
+            classical: blends.then(|| Strip::new(a.scene())),
+            states: (0..=steps).map(|_| Strip::new(a.scene())).collect(),
         }
     }
-    let mut x = vec![0.0; scene.len()];
-    states[steps].read(Region::whole(scene), &mut x);
-    Ok(x)
+
+    /// Takes rows of the measurement from `source`, up to `end`.
+    fn measure(&mut self, end: usize, source: &mut dyn Rows) -> Result<()> {
+        while self.y.end() < end {
+            let row = self.y.next_row();
+            source.next(row)?;
+            if let Some(bad) = row.iter().find(|v| !v.is_finite()) {
+                return Err(Error::shape("measurement", "finite values", bad));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets go of what no task needs any more.
+    fn release(&mut self, order: &Order) {
+        self.y.release(order.first_of_measurement());
+        if let Some(classical) = &mut self.classical {
+            classical.release(order.finished());
+        }
+        for (k, state) in self.states.iter_mut().enumerate() {
+            state.release(order.first_of_state(k));
+        }
+    }
 }
 
 struct Wave<'a> {
@@ -92,7 +134,6 @@ struct Shared<'a> {
 }
 
 /// One thread's own: evaluators by window size, and buffers that are used again.
-#[derive(Default)]
 struct Worker {
     evaluators: HashMap<(usize, usize), Box<dyn Evaluator>>,
     window: Vec<f32>,
@@ -100,12 +141,27 @@ struct Worker {
     estimate: Vec<f32>,
 }
 
+impl Worker {
+    fn new(grids: &[Grid], a: &dyn Degradation, prior: &dyn Prior) -> Worker {
+        let pixels = grids.iter().map(Grid::largest_window).map(|(h, w)| h * w).max().unwrap_or(0);
+        let buffer = |channels| Vec::with_capacity(channels * pixels);
+        Worker {
+            evaluators: HashMap::new(),
+            window: buffer(a.scene().channels),
+            input: buffer(prior.channels()),
+            estimate: buffer(prior.channels()),
+        }
+    }
+}
+
 impl Wave<'_> {
     /// Evaluates some tiles of step `k`, spread over the workers.
+    #[allow(clippy::too_many_arguments)]
     fn run_tiles(
         &self,
         k: usize,
         tiles: Vec<Tile>,
+        y: &Strip,
         state: &Strip,
         next: &mut Strip,
         workers: &mut [Worker],
@@ -118,7 +174,7 @@ impl Wave<'_> {
                 if shared.stop.load(Ordering::Relaxed) {
                     return Err(Error::Interrupted);
                 }
-                let core = self.run_tile(k, tile, state, worker).inspect_err(|_| {
+                let core = self.run_tile(k, tile, y, state, worker).inspect_err(|_| {
                     shared.stop.store(true, Ordering::Relaxed);
                 })?;
                 lock(&next).write(tile.core(), &core);
@@ -127,19 +183,17 @@ impl Wave<'_> {
             Ok(())
         };
         let count = workers.len().min(tiles.len());
-        let results: Vec<Result<()>> = if count == 1 {
-            vec![work(&mut workers[0])]
-        } else {
-            std::thread::scope(|scope| {
-                let started: Vec<_> =
-                    workers[..count].iter_mut().map(|w| scope.spawn(|| work(w))).collect();
-                // A worker that panicked has a bug to show: let it.
-                started
-                    .into_iter()
-                    .map(|t| t.join().unwrap_or_else(|p| std::panic::resume_unwind(p)))
-                    .collect()
-            })
-        };
+        let (own, others) = workers[..count].split_at_mut(1);
+        let results: Vec<Result<()>> = std::thread::scope(|scope| {
+            let start = |w| std::thread::Builder::new().spawn_scoped(scope, || work(w));
+            // Where the system gives no more threads, those that there are do the work.
+            let started: Vec<_> = others.iter_mut().flat_map(start).collect();
+            let mut results = vec![work(&mut own[0])];
+            // A worker that panicked has a bug to show: let it.
+            let done = started.into_iter().map(|t| t.join());
+            results.extend(done.map(|r| r.unwrap_or_else(|p| std::panic::resume_unwind(p))));
+            results
+        });
         // A worker that only stopped because another failed is not the reason.
         let mut failed: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
         failed.sort_by_key(|e| *e == Error::Interrupted);
@@ -156,6 +210,7 @@ impl Wave<'_> {
         &self,
         k: usize,
         tile: &Tile,
+        y: &Strip,
         state: &Strip,
         worker: &mut Worker,
     ) -> Result<Vec<f32>> {
@@ -207,19 +262,18 @@ impl Wave<'_> {
         if self.steps.a.reach() == Reach::Local {
             let mut before = Vec::with_capacity(x0.len());
             cut(&worker.window, &mut before);
-            self.steps.advance(k, core, &before, &mut x0);
+            self.steps.advance(k, core, y, &before, &mut x0);
         }
         Ok(x0)
     }
 
     /// Finishes step `k` on the assembled frame.
-    fn advance_frame(&self, k: usize, state: &Strip, next: &mut Strip) {
+    fn advance_frame(&self, k: usize, y: &Strip, state: &Strip, next: &mut Strip) {
         let scene = self.steps.a.scene();
         let whole = Region::whole(scene);
-        let (mut before, mut x0) = (vec![0.0; scene.len()], vec![0.0; scene.len()]);
-        state.read(whole, &mut before);
-        next.read(whole, &mut x0);
-        self.steps.advance(k, whole, &before, &mut x0);
+        let before = state.rows(0..scene.height);
+        let mut x0 = next.rows(0..scene.height);
+        self.steps.advance(k, whole, y, &before, &mut x0);
         next.write(whole, &x0);
     }
 }

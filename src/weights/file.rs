@@ -19,8 +19,14 @@ use sha2::{Digest, Sha256};
 
 /// First bytes of the file.
 pub const MAGIC: [u8; 8] = *b"DDNM\r\n\x1a\n";
-/// Version of the format that is written and read.
-pub const FORMAT_VERSION: u32 = 1;
+/// Newest version of the format. All up to it are read; a file is written in the oldest one that
+/// can say what is in it, so that older programs read what they can.
+///
+/// | version | what it can say |
+/// |---|---|
+/// | 1 | weights in `f32`, `f16` and `int8`, arithmetic in `f32` |
+/// | 2 | arithmetic in `int8` |
+pub const FORMAT_VERSION: u32 = 2;
 
 const FIXED: usize = 96;
 /// The weights start at a multiple of this.
@@ -31,18 +37,19 @@ const MOST_DESCRIPTION: usize = 16 << 20;
 /// Where things are in a file that has been found whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Contents {
+    pub version: u32,
     pub description: Range<usize>,
     pub weights: Range<usize>,
     /// SHA-256 of the weights, in hexadecimal.
     pub sha256: String,
 }
 
-/// The bytes of a file.
-pub fn write(description: &[u8], weights: &[u8]) -> Vec<u8> {
+/// The bytes of a file in a version of the format.
+pub fn write(version: u32, description: &[u8], weights: &[u8]) -> Vec<u8> {
     let start = (FIXED + description.len()).next_multiple_of(PAGE);
     let mut file = Vec::with_capacity(start + weights.len());
     file.extend(MAGIC);
-    file.extend(FORMAT_VERSION.to_le_bytes());
+    file.extend(version.to_le_bytes());
     file.extend((description.len() as u32).to_le_bytes());
     file.extend((start as u64).to_le_bytes());
     file.extend((weights.len() as u64).to_le_bytes());
@@ -65,13 +72,15 @@ pub fn read(file: &[u8], verify: bool) -> Result<Contents, (String, String)> {
     let number = |at: usize, len: usize| {
         file[at..at + len].iter().rev().fold(0, |n, byte| n << 8 | u64::from(*byte))
     };
-    let version = number(8, 4);
-    if version != u64::from(FORMAT_VERSION) {
-        return refuse(&format!("version {FORMAT_VERSION} of the format"), version.to_string());
+    let version = number(8, 4) as u32;
+    if !(1..=FORMAT_VERSION).contains(&version) {
+        let expected = format!("a version of the format from 1 to {FORMAT_VERSION}");
+        return refuse(&expected, version.to_string());
     }
-    let description = FIXED..FIXED + number(12, 4) as usize;
-    let start = number(16, 8) as usize;
-    let length = number(24, 8) as usize;
+    // What cannot be addressed here is no size that fits either.
+    let size = |at: usize, len: usize| usize::try_from(number(at, len)).unwrap_or(usize::MAX);
+    let (start, length) = (size(16, 8), size(24, 8));
+    let description = FIXED..FIXED.saturating_add(size(12, 4));
     let fits = description.len() <= MOST_DESCRIPTION
         && description.end <= start
         && start.is_multiple_of(PAGE)
@@ -98,5 +107,5 @@ pub fn read(file: &[u8], verify: bool) -> Result<Contents, (String, String)> {
         return refuse("weights with their checksum", "altered ones".into());
     }
     let sha256 = file[64..96].iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(Contents { description, weights, sha256 })
+    Ok(Contents { version, description, weights, sha256 })
 }

@@ -66,8 +66,8 @@ pub struct Store {
 impl Store {
     /// Tensors in a section of `bytes`. Refuses, with the reason, a tensor that does not lie in
     /// the section or is not aligned there, tensors that together hold more than the section (so
-    /// that a short list cannot ask for the same bytes again and again), and numbers that are not
-    /// finite.
+    /// that a short list cannot ask for the same bytes again and again), numbers that are not
+    /// finite, and the 8-bit number -128.
     pub fn new(
         bytes: Bytes,
         section: Range<usize>,
@@ -87,10 +87,13 @@ impl Store {
             let finite = match weights {
                 Weights::F32(w) => w.iter().all(|w| w.is_finite()),
                 Weights::F16(w) => w.iter().all(|w| w.is_finite()),
-                Weights::Int8(_, scales) => scales.iter().all(|s| s.is_finite()),
+                Weights::Int8(w, scales) => {
+                    w.iter().all(|w| *w != i8::MIN) && scales.iter().all(|s| s.is_finite())
+                }
             };
             if !finite {
-                return Err(format!("finite weights in tensor {index}"));
+                let expected = "finite weights, 8-bit ones in -127..=127, in tensor";
+                return Err(format!("{expected} {index}"));
             }
         }
         Ok(store)

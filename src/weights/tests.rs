@@ -3,7 +3,7 @@
 use super::*;
 
 fn file() -> Vec<u8> {
-    write(br#"{"some":"description"}"#, &[1, 2, 3, 4, 5])
+    write(FORMAT_VERSION, br#"{"some":"description"}"#, &[1, 2, 3, 4, 5])
 }
 
 #[test]
@@ -38,12 +38,29 @@ fn every_altered_byte_is_found() {
     }
 }
 
+/// A size that is right but for what 32 bits do not hold, in a header that is otherwise whole.
+#[test]
+fn sizes_beyond_32_bits_are_not_cut_short() {
+    use sha2::{Digest, Sha256};
+    for at in [20, 28] {
+        let mut file = file();
+        file[at] = 1;
+        let description = 96..96 + usize::from(file[12]);
+        let first = Sha256::new().chain_update(&file[..32]).chain_update(&file[description]);
+        let checksum = first.finalize();
+        file[32..64].copy_from_slice(&checksum);
+        assert!(read(&file, true).is_err(), "byte {at}");
+    }
+}
+
 #[test]
 fn another_version_is_named() {
     let mut file = file();
     file[8] = 9;
     let (expected, found) = read(&file, true).unwrap_err();
-    assert!(expected.contains("version 1") && found == "9", "{expected}, {found}");
+    assert!(expected.contains("from 1 to 2") && found == "9", "{expected}, {found}");
+    file[8] = 0;
+    assert!(read(&file, true).is_err());
 }
 
 #[test]
@@ -60,6 +77,19 @@ fn tensors_outside_of_their_section_are_refused() {
     ] {
         assert!(store(bad.clone()).is_err(), "{bad:?}");
     }
+}
+
+#[test]
+fn a_byte_without_a_counterpart_is_refused() {
+    let entry = TensorEntry { format: Format::Int8, rows: 1, outputs: 1, offset: 0 };
+    let store = |byte: u8| {
+        let mut bytes = vec![0; 128];
+        bytes[64] = byte;
+        Store::new(Bytes::copy(&bytes), 0..128, vec![entry.clone()])
+    };
+    assert!(store(129).is_ok());
+    let error = store(128).unwrap_err();
+    assert!(error.contains("-127"), "{error}");
 }
 
 #[test]

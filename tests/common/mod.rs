@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ddnm::frame::{Frame, Region, Shape, crop};
+use ddnm::frame::{Frame, Region, Shape, crop, to_code};
 
 /// A folder of its own, removed when dropped.
 pub struct Folder(PathBuf);
@@ -66,4 +66,20 @@ pub fn ok(args: &[&str]) -> String {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{args:?}: {error}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Compares a result with a stored picture of `tests/assets`: within one code value, with at most
+/// 0.1 % of the values differing, as all architectures must.
+pub fn agrees_with_golden(found: &Frame, name: &str) {
+    let path =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/assets/golden-{name}.png"));
+    let golden = ddnm::io::read(&path).unwrap();
+    assert_eq!(found.shape, golden.shape);
+    let codes = |f: &Frame| f.data.iter().map(|&v| i32::from(to_code(v, 8))).collect::<Vec<_>>();
+    let (found, golden) = (codes(found), codes(&golden));
+    let differing: Vec<i32> =
+        found.iter().zip(&golden).map(|(a, b)| (a - b).abs()).filter(|&d| d > 0).collect();
+    let most = differing.iter().max();
+    assert!(most.is_none_or(|&d| d == 1), "{name}: {most:?} code values apart");
+    assert!(differing.len() * 1000 <= found.len(), "{name}: {} values differ", differing.len());
 }

@@ -32,7 +32,7 @@ pub fn menon(mosaic: &[f32], height: usize, width: usize, bayer: Bayer) -> Vec<f
 
 /// How far a result can depend on the mosaic: each step below looks one or two pixels further.
 /// The last step's margin is 9; even, so that the phase is kept.
-const BORDER: usize = 10;
+pub const BORDER: usize = 10;
 
 /// The buffers of one strip, of its size with borders. Each step leaves a wider margin of the
 /// border without a meaningful value.

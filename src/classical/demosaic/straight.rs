@@ -1,8 +1,10 @@
 //! Improves on a finished estimate: colours change together, and edges are straight for a while.
 
+use std::ops::Range;
+
 use super::{Bayer, menon};
-use crate::classical::curvature::{Band, Rule, by_bands};
-use crate::frame::Shape;
+use crate::classical::curvature::{Band, OVERLAP, Rule, as_band};
+use crate::frame::{Region, Shape, crop};
 
 /// Rounds of reweighting.
 const ROUNDS: usize = 3;
@@ -23,11 +25,91 @@ const RULE: Rule = Rule { straight: 0.03, radius: 2 };
 /// `[-1, 1]`: what counts as straight depends on that. Some 1500 operations a pixel, fifteen
 /// times [`menon`]'s; on photographs it gains 1 dB and more.
 pub fn straight(mosaic: &[f32], height: usize, width: usize, bayer: Bayer) -> Vec<f32> {
-    let mut rgb = menon(mosaic, height, width, bayer);
     let shape = Shape::new(3, height, width);
-    if shape.is_empty() {
-        return rgb;
+    let mut rgb = vec![0.0; shape.len()];
+    for top in (0..height).step_by(BLOCK) {
+        let rows = top..(top + BLOCK).min(height);
+        let support = support(rows.clone(), height);
+        let window = &mosaic[support.start * width..support.end * width];
+        let part = straight_rows(window, rows.clone(), support, width, bayer);
+        for (plane, part) in
+            rgb.chunks_exact_mut(shape.plane()).zip(part.chunks(rows.len() * width))
+        {
+            plane[rows.start * width..rows.end * width].copy_from_slice(part);
+        }
     }
+    rgb
+}
+
+/// Rows that are estimated together; even, which keeps the mosaic's phase.
+pub const BLOCK: usize = 64;
+/// Columns that are estimated together: it bounds the memory that a wide picture takes. Even.
+const COLUMNS: usize = 512;
+/// How far an estimate depends on the mosaic.
+const AROUND: usize = OVERLAP + menon::BORDER;
+
+/// The rows of a mosaic of `height` rows that the estimate of `rows` depends on.
+pub fn support(rows: Range<usize>, height: usize) -> Range<usize> {
+    rows.start.saturating_sub(AROUND)..(rows.end + AROUND).min(height)
+}
+
+/// [`straight`]'s estimate of `rows`, a whole block of it, from the rows `support` of the mosaic.
+pub fn straight_rows(
+    mosaic: &[f32],
+    rows: Range<usize>,
+    support: Range<usize>,
+    width: usize,
+    bayer: Bayer,
+) -> Vec<f32> {
+    let held = Shape::new(1, support.len(), width);
+    let inside = Region { y: rows.start - support.start, x: 0, height: rows.len(), width };
+    let mut out = vec![0.0; 3 * inside.area()];
+    for left in (0..width).step_by(COLUMNS) {
+        let part = Region { x: left, width: COLUMNS.min(width - left), ..inside };
+        let window = around(part, AROUND, held);
+        let mut seen = vec![0.0; window.area()];
+        crop(mosaic, held, window, &mut seen);
+        let estimate = straight_window(&seen, window, part, held, bayer);
+        for (i, row) in estimate.chunks_exact(part.width).enumerate() {
+            let (c, y) = (i / part.height, i % part.height);
+            out[c * inside.area() + y * width + left..][..part.width].copy_from_slice(row);
+        }
+    }
+    out
+}
+
+/// Bytes of working memory of [`straight_rows`], for a block of a mosaic of this size.
+pub fn straight_bytes(height: usize, width: usize) -> u64 {
+    let (rows, columns) = (height.min(BLOCK + 2 * AROUND), width.min(COLUMNS + 2 * AROUND));
+    // Three colours of the estimate, as it is and trimmed, and a band's planes, weights, energy.
+    const PLANES: usize = 13;
+    (PLANES * rows * columns * size_of::<f32>()) as u64
+}
+
+/// A region and what lies up to `far` around it in a picture.
+fn around(region: Region, far: usize, shape: Shape) -> Region {
+    let (y, x) = (region.y.saturating_sub(far), region.x.saturating_sub(far));
+    let height = (region.y + region.height + far).min(shape.height) - y;
+    let width = (region.x + region.width + far).min(shape.width) - x;
+    Region { y, x, height, width }
+}
+
+/// The estimate of `part` of a mosaic of size `held` from what lies in `window` of it.
+fn straight_window(
+    mosaic: &[f32],
+    window: Region,
+    part: Region,
+    held: Shape,
+    bayer: Bayer,
+) -> Vec<f32> {
+    let rgb = menon(mosaic, window.height, window.width, bayer);
+    // What is next to a cut is wrong there: the mosaic beyond it was taken for its mirror image.
+    let near = around(part, OVERLAP, held);
+    let within = |r: Region, of: Region| Region { y: r.y - of.y, x: r.x - of.x, ..r };
+    let shape = near.shape(3);
+    let mut trimmed = vec![0.0; shape.len()];
+    crop(&rgb, window.shape(3), within(near, window), &mut trimmed);
+    drop(rgb);
     let third = (GREY / 9.0).sqrt();
     let half = 0.5f32.sqrt();
     let views = [
@@ -36,7 +118,7 @@ pub fn straight(mosaic: &[f32], height: usize, width: usize, bayer: Bayer) -> Ve
         vec![(2, half), (1, -half)],
     ];
     let couplings = [0, 1, 2].map(Coupling::new);
-    by_bands(&mut rgb, shape, |band| {
+    as_band(&mut trimmed, shape, |band| {
         for _ in 0..ROUNDS {
             band.weigh(&views, &RULE);
             for _ in 0..SWEEPS {
@@ -44,7 +126,9 @@ pub fn straight(mosaic: &[f32], height: usize, width: usize, bayer: Bayer) -> Ve
             }
         }
     });
-    rgb
+    let mut estimate = vec![0.0; 3 * part.area()];
+    crop(&trimmed, shape, within(part, near), &mut estimate);
+    estimate
 }
 
 /// For pixels that measured one colour: how its curvature pulls the two others.

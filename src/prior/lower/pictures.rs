@@ -13,7 +13,7 @@ use tract_core::ops::nn::{DataFormat, LeakyRelu, NearestUpsample, Silu};
 
 use super::{Kind, Lowering, State, floats};
 use crate::kernels::{Activation, arrange};
-use crate::network::{Conv, Op, Value};
+use crate::network::{Arithmetic, Conv, Op, Value};
 use crate::weights::Format;
 
 impl Lowering<'_> {
@@ -134,8 +134,16 @@ impl Lowering<'_> {
         let weights = arrange(&weights, side * side, inputs, outputs);
         let weights = self.store.push_blocks(&weights, outputs, Format::F32);
         let activation = Activation::None;
-        let conv =
-            Conv { weights, kernel: side, stride, pad, outputs, activation, residual: false };
+        let conv = Conv {
+            weights,
+            kernel: side,
+            stride,
+            pad,
+            outputs,
+            activation,
+            residual: false,
+            arithmetic: Arithmetic::F32,
+        };
         Some((Op::Conv(conv), vec![x, bias]))
     }
 
@@ -205,6 +213,7 @@ impl Lowering<'_> {
             outputs,
             activation: Activation::None,
             residual: false,
+            arithmetic: Arithmetic::F32,
         };
         Some((Op::Conv(conv), vec![x, bias]))
     }

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use crate::frame::Shape;
 use crate::kernels::Isa;
+use crate::network::Arithmetic;
 use crate::prior::{Manifest, Model, Prior, bundled};
-use crate::weights::{Bytes, Format};
+use crate::weights::{self, Bytes, Format};
 
 fn onnx() -> Model {
     let path = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/models/patch-s.toml"));
@@ -52,7 +53,7 @@ fn ours_is_what_tract_computes() {
     let tract = onnx().with_tract_alone();
     for (height, width, sigma) in [(64, 64, 0.1), (40, 72, 1.0), (8, 16, 0.02)] {
         let expected = evaluate(&tract, height, width, sigma);
-        for isa in Isa::available() {
+        for isa in Isa::available_in_floats() {
             let found = evaluate(&bundled().unwrap().with_isa(isa), height, width, sigma);
             let error = worst(&found, &expected);
             assert!(error < 2e-5, "{isa:?}, {width}x{height}, sigma {sigma}: {error:e}");
@@ -82,5 +83,33 @@ fn narrow_weights_are_small_and_close() {
         assert!(error <= bound && (parts == 0 || error > 0.0), "{format:?}: {error:e}");
         // A narrow model packs again to the same bytes.
         assert!(packed.pack(format).unwrap() == bytes, "{format:?}");
+    }
+}
+
+/// Arithmetic in 8 bits is close to single precision on every path, and products of bytes change
+/// nothing where the processor has them.
+#[test]
+fn arithmetic_in_8_bits_is_close_and_exact() {
+    let bundled = bundled().unwrap();
+    let bytes = bundled.pack_for(Format::Int8, Arithmetic::Int8).unwrap();
+    let packed =
+        || Model::packed(Bytes::copy(&bytes), Path::new("int8.ddnm"), true).expect("a model");
+    assert!(packed().pack_for(Format::Int8, Arithmetic::Int8).unwrap() == bytes);
+    assert_eq!(
+        (packed().identity().arithmetic, bundled.identity().arithmetic),
+        ("int8".into(), "f32".into())
+    );
+    // Only what needs the newer version of the format has it.
+    let version = |file: &[u8]| weights::read(file, true).unwrap().version;
+    assert_eq!((version(&bytes), version(&packed().pack(Format::Int8).unwrap())), (2, 1));
+    let expected = evaluate(&bundled, 64, 48, 0.2);
+    let whole: f64 = expected.iter().map(|v| f64::from(v * v)).sum();
+    for isa in Isa::available() {
+        let found = evaluate(&packed().with_isa(isa), 64, 48, 0.2);
+        let squares = found.iter().zip(&expected).map(|(a, b)| f64::from((a - b) * (a - b)));
+        let error = (squares.sum::<f64>() / whole).sqrt();
+        assert!(error > 0.0 && error < 2e-2, "{isa:?}: {error:e}");
+        let plain = evaluate(&packed().with_isa(isa.in_floats()), 64, 48, 0.2);
+        assert!(found == plain, "{isa:?}");
     }
 }

@@ -53,7 +53,7 @@ impl Degradation for Assembled {
     fn uncertainty(&self) -> f64 {
         self.0.uncertainty()
     }
-    fn classical(&self, y: &[f32]) -> Vec<f32> {
+    fn classical_rows(&self, _rows: std::ops::Range<usize>, y: &[f32]) -> Vec<f32> {
         self.0.classical(y)
     }
 }

@@ -1,0 +1,156 @@
+//! What a plan says of memory is what a restoration takes: never more, and not much less.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use common::{Folder, ddnm, ok, part};
+use ddnm::frame::{Frame, Shape};
+use ddnm::io;
+use serde_json::Value;
+
+/// Runs the program and returns the most private memory (RssAnon) that it was seen to have.
+fn peak(args: &[&str]) -> u64 {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_ddnm"))
+        .args(args)
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find(|l| l.starts_with("RssAnon:"));
+        let kib: Option<u64> = line.and_then(|l| l.split_whitespace().nth(1)?.parse().ok());
+        most = most.max(kib.unwrap_or(0) * 1024);
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    most
+}
+
+/// A picture of any size, made of a photograph side by side with itself.
+fn tiled(width: usize, height: usize) -> Frame {
+    let of = part("chelsea.png", 100, 50, 160, 120);
+    let shape = Shape::new(3, height, width);
+    let value = |i: usize| {
+        let (c, y, x) = (i / shape.plane(), i % shape.plane() / width, i % width);
+        of.channel(c)[y % of.shape.height * of.shape.width + x % of.shape.width]
+    };
+    Frame::new(shape, (0..shape.len()).map(value).collect()).unwrap()
+}
+
+/// Also where memory for 0.9 of it would not do: a plan that says twice as much as is needed would
+/// refuse what could be done.
+#[test]
+fn plans_say_what_restorations_take() {
+    let folder = Folder::new();
+    let (x, y, out) = (folder.arg("x.png"), folder.arg("y.png"), folder.arg("out.png"));
+    for (width, height, steps) in [(48, 40, "2"), (320, 240, "2"), (1200, 90, "3"), (90, 700, "3")]
+    {
+        io::write(x.as_ref(), &tiled(width, height), 8).unwrap();
+        for (spec, noise) in
+            [("bayer:rggb", "0"), ("sr:2", "0"), ("none", "25"), ("gray+sr:3", "0")]
+        {
+            ok(&["degrade", &x, "-o", &y, "-d", spec, "--noise", noise]);
+            for threads in ["1", "2"] {
+                let how = ["-d", spec, "--noise", noise, "--threads", threads, "--steps", steps];
+                let planned = planned(&[&[y.as_str()][..], &how].concat());
+                let found = peak(&[&["restore", &y, "-o", &out, "-q"][..], &how].concat());
+                let case = format!("{width}x{height} {spec}, {threads} threads");
+                assert!(found <= planned, "{case}: {found} bytes, {planned} planned");
+                assert!(found * 10 >= planned * 8, "{case}: {found} bytes, {planned} planned");
+            }
+        }
+    }
+}
+
+/// What `ddnm plan` says with these arguments, in bytes.
+fn planned(args: &[&str]) -> u64 {
+    let said = ok(&[&["plan", "--json"], args].concat());
+    let said: Value = serde_json::from_str(&said).unwrap();
+    said["bytes"]["total"].as_u64().unwrap()
+}
+
+/// For a local degradation the height of a frame does not count.
+#[test]
+fn tall_frames_take_no_more_memory() {
+    let at = |height: usize| {
+        let size = format!("200x{height}");
+        planned(&["--size", &size, "-d", "bayer:rggb", "--threads", "1"])
+    };
+    let (low, high) = (at(3000), at(30_000));
+    assert!(high <= low, "{low} bytes at 3000 rows, {high} at 30000");
+}
+
+#[test]
+fn a_budget_is_kept_or_refused_and_never_changes_the_result() {
+    let folder = Folder::new();
+    let (x, y, out) = (folder.arg("x.png"), folder.arg("y.png"), folder.arg("out.png"));
+    io::write(x.as_ref(), &tiled(300, 420), 8).unwrap();
+    ok(&["degrade", &x, "-o", &y, "-d", "bayer:rggb"]);
+    let how = ["restore", &y, "-o", &out, "-d", "bayer:rggb", "--steps", "2", "-q"];
+    ok(&[&how[..], &["--threads", "3"]].concat());
+    let free = std::fs::read(&out).unwrap();
+    std::fs::remove_file(&out).unwrap();
+
+    let refused = ddnm(&[&how[..], &["--max-memory", "3M"]].concat());
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(5), "{said}");
+    assert_eq!(folder.files(), ["x.png", "y.png"]);
+    // The refusal names the smallest budget that would do: it does, and one byte less does not.
+    let smallest: u64 =
+        said.split("; ").last().unwrap().split(' ').next().unwrap().parse().unwrap();
+    let less = ddnm(&[&how[..], &["--max-memory", &(smallest - 1).to_string()]].concat());
+    assert_eq!(less.status.code(), Some(5));
+    let found = peak(&[&how[..], &["--max-memory", &smallest.to_string()]].concat());
+    assert!(found <= smallest, "{found} bytes, {smallest} allowed");
+    assert!(std::fs::read(&out).unwrap() == free);
+}
+
+/// Under a limit of the system: refused in time below the plan, done above it.
+#[test]
+fn limits_of_the_system_are_kept() {
+    let folder = Folder::new();
+    let (x, y, out) = (folder.arg("x.png"), folder.arg("y.png"), folder.arg("out.png"));
+    io::write(x.as_ref(), &tiled(200, 150), 8).unwrap();
+    ok(&["degrade", &x, "-o", &y, "-d", "sr:2"]);
+    let how = ["-d", "sr:2", "--threads", "1", "--steps", "1"];
+    let planned = planned(&[&[y.as_str()][..], &how].concat());
+    let run = |kib: u64| {
+        let script = format!("ulimit -d {kib} && exec \"$@\"");
+        let program = [env!("CARGO_BIN_EXE_ddnm"), "restore", &y, "-o", &out, "-q"];
+        let mut command = Command::new("sh");
+        command.args(["-c", &script, "sh"]).args(program).args(how);
+        command.output().unwrap()
+    };
+    let below = run(planned / 1024 - 16);
+    let said = String::from_utf8_lossy(&below.stderr);
+    assert_eq!(below.status.code(), Some(5), "{said}");
+    assert!(said.contains("would do"), "{said}");
+    assert_eq!(folder.files(), ["x.png", "y.png"]);
+    // The program itself has taken some of it before it plans.
+    let above = run(planned / 1024 + 1024);
+    assert!(above.status.success(), "{}", String::from_utf8_lossy(&above.stderr));
+    assert!(folder.path("out.png").exists());
+}
+
+#[test]
+fn the_report_of_a_benchmark_is_complete() {
+    let args = ["bench", "--json", "--size", "96x64", "--threads", "1", "--board", "pi4"];
+    let report: Value = serde_json::from_str(&ok(&args)).unwrap();
+    assert!(report["tile"]["start_ms"].as_f64().unwrap() > 0.0);
+    assert!(report["tile"]["steady_ms"].as_f64().unwrap() > 0.0);
+    assert!(report["binary_bytes"].as_u64().unwrap() > 1 << 20);
+    assert_eq!(report["board"], "pi4");
+    let frame = &report["frames"][0];
+    assert_eq!((&frame["threads"], &frame["evaluations"]), (&1.into(), &4.into()));
+    assert!(frame["seconds"].as_f64().unwrap() > 0.0);
+    assert!(frame["share_of_peak"].as_f64().unwrap() > 0.0);
+    assert!(frame["memory"]["private"].as_u64().unwrap() > 1 << 20);
+    assert!(frame["residual_max"].as_f64().unwrap() <= 0.5 + 1e-3);
+}
