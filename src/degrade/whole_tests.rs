@@ -262,3 +262,60 @@ fn declared_spectra_are_those_of_dense_matrices() {
         assert!(gain.iter().all(|g| (g - 1.0).abs() < 1e-5), "{spec}");
     }
 }
+
+/// A map whose author got its adjoint wrong by a factor, if that is not 1; which measures nothing
+/// at gain 0.
+struct Sum {
+    gain: f32,
+    wrong: f32,
+}
+
+impl LinearMap for Sum {
+    fn spec(&self) -> String {
+        "sum".into()
+    }
+    fn scene(&self) -> Shape {
+        Shape::new(1, 4, 6)
+    }
+    fn measurement(&self) -> Shape {
+        Shape::new(1, 4, 3)
+    }
+    fn apply(&self, x: &[f32], y: &mut [f32]) {
+        y.iter_mut().zip(x.chunks(2)).for_each(|(y, x)| *y = self.gain * (x[0] - 0.5 * x[1]));
+    }
+    fn adjoint(&self, y: &[f32], x: &mut [f32]) {
+        for (x, y) in x.chunks_mut(2).zip(y) {
+            (x[0], x[1]) = (self.gain * y, -0.5 * self.gain * self.wrong * y);
+        }
+    }
+}
+
+#[test]
+fn the_author_of_an_operator_is_told_what_is_wrong() {
+    let check = |wrong: f32| {
+        let a = Linear::new(Sum { gain: 0.8, wrong }).unwrap();
+        identities(&a, Region::whole(a.scene()))
+    };
+    let right = check(1.0);
+    assert!(right.worst() < 1e-5, "{right}");
+    for (wrong, least) in [(1.1, 1e-3), (-1.0, 1e-2)] {
+        let found = check(wrong);
+        assert!(found.adjoint > least, "{wrong}: {found}");
+        let text = found.to_string();
+        assert!(
+            text.starts_with(&format!("<A v, u> and <v, A^T u> differ by {:.1e}", found.adjoint))
+        );
+    }
+    assert!(Linear::new(Sum { gain: 0.0, wrong: 1.0 }).is_err());
+}
+
+#[test]
+fn norms_of_unknown_maps_are_measured() {
+    let a = Linear::new(Sum { gain: 0.8, wrong: 1.0 }).unwrap();
+    let exact = 0.8 * 1.25f32.sqrt();
+    let Spectrum::Bound { max } = a.spectrum() else { panic!("{:?}", a.spectrum()) };
+    assert!(max >= exact && max < 1.03 * exact, "{max}");
+    assert_eq!(a.rank(), 12);
+    // The bound on sums of rows holds for the true one, 0.8 * 1.5.
+    assert!(a.max_row_sum() >= 1.2);
+}
