@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use ddnm::classical::{bicubic, demosaic, fill};
-use ddnm::degrade::{self, Degradation, DisjointRows, Spec};
+use ddnm::degrade::{self, Degradation, Spec};
 use ddnm::frame::{Frame, Region, Shape};
 use ddnm::prior::{self, Model, Prior};
 use ddnm::sampler::{self, Mode, NoiseRule, Settings, defaults};
@@ -19,7 +19,7 @@ use ddnm::{io, metrics};
 const PICTURES: [&str; 3] = ["astronaut", "coffee", "chelsea"];
 
 /// A task: its name, its degradation, its noise in code values.
-const TASKS: [(&str, &str, f64); 8] = [
+const TASKS: [(&str, &str, f64); 15] = [
     ("bayer", "bayer:rggb", 0.0),
     ("missing", "mask:half", 0.0),
     ("noise15", "none", 15.0),
@@ -28,6 +28,14 @@ const TASKS: [(&str, &str, f64); 8] = [
     ("sr2", "sr:2", 0.0),
     ("sr4", "sr:4", 0.0),
     ("old", "gray+mask:half+sr:2", 0.0),
+    ("cubic2", "sr:2:bicubic", 0.0),
+    ("cubic4", "sr:4:bicubic", 0.0),
+    // What the rounding of an 8-bit file amounts to.
+    ("blur0", "blur:gauss:1.6", 0.29),
+    ("blur2", "blur:gauss:1.6", 2.0),
+    ("blur5", "blur:gauss:1.6", 5.0),
+    ("motion2", "blur:motion", 2.0),
+    ("hadamard", "hadamard:0.25", 0.0),
 ];
 
 const DRAW: Mode = Mode::Sample { eta: 0.85, rule: NoiseRule::Split, seed: 0 };
@@ -122,9 +130,14 @@ fn print_task(
         }
         _ => {}
     }
-    let classical = if noise > 0.0 { "noisy input" } else { "classical start" };
-    row(classical, &|case, x| Frame::new(x.shape, case.a.classical(&case.y.data)))?;
-    if noise > 0.0 {
+    if noise > 0.0 && spec != "blur:motion" {
+        row("measurement", &|case, x| Frame::new(x.shape, case.y.data.clone()))?;
+    }
+    if spec != "none" {
+        row("classical start", &|case, x| {
+            Frame::new(x.shape, case.a.start(&case.y.data, case.sigma_y))
+        })?;
+    } else {
         row("one evaluation", &|case, _| {
             // The whole weight on the prior: an infinitely noisy measurement.
             let level = prior.diffusion().at_sigma(noise / 127.5);
@@ -160,17 +173,31 @@ fn row(
     Ok(())
 }
 
+/// The point spread function of a camera that moves: a line of 11 x 7 pixels, two wide.
+fn motion() -> ddnm::Result<Frame> {
+    let (width, height) = (11, 7);
+    let value = |i: usize| {
+        let (y, x) = ((i / width) as f32, (i % width) as f32);
+        let distance = (y - x * (height - 1) as f32 / (width - 1) as f32).abs();
+        2.0 * (1.0 - 0.8 * distance).max(0.0) - 1.0
+    };
+    Frame::new(Shape::new(1, height, width), (0..width * height).map(value).collect())
+}
+
 /// One task on one picture.
 struct Case<'a> {
     x: &'a Frame,
-    a: DisjointRows,
+    a: Box<dyn Degradation>,
     y: Frame,
     sigma_y: f64,
 }
 
 impl Case<'_> {
     fn new<'a>(spec: &str, noise: f64, x: &'a Frame) -> ddnm::Result<Case<'a>> {
-        let half = |_: &Path| {
+        let half = |path: &Path| {
+            if path == Path::new("motion") {
+                return motion();
+            }
             // Each pixel is missing with probability one half, all channels together.
             let shape = Shape { channels: 1, ..x.shape };
             let field = ddnm::noise::NoiseField { seed: 1, frame: 0, draw: 9 };

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, code_max, crop};
 use crate::prior::Identity;
 use crate::sampler::grid::{Grid, Tile, Tiling};
-use crate::sampler::{Finished, Mode, NoiseRule, Settings};
+use crate::sampler::{CONTENT, Finished, Mode, NoiseRule, Settings, kept_residual, rms};
 
 /// Half of `[-1, 1]` in 8-bit code values.
 const CODES: f64 = 127.5;
@@ -89,6 +89,9 @@ pub struct Tally<'a> {
     written: Sums,
     /// One per tile of the grid; none for an operator that needs the whole frame.
     tiles: Vec<Sums>,
+    /// Where rows of `A` overlap: the residuals on the directions that `A` keeps, before and
+    /// after rounding, as roots of the mean square.
+    kept: Option<(f64, f64)>,
 }
 
 impl<'a> Tally<'a> {
@@ -96,13 +99,17 @@ impl<'a> Tally<'a> {
     pub fn new(a: &'a dyn Degradation, grid: &'a Grid) -> Tally<'a> {
         let (exact, written) = (Sums::default(), Sums::default());
         let tiles = if a.reach() == Reach::Local { grid.len() } else { 0 };
-        Tally { a, grid, exact, written, tiles: vec![Sums::default(); tiles] }
+        Tally { a, grid, exact, written, tiles: vec![Sums::default(); tiles], kept: None }
     }
 
     /// Counts a part, which lies in one row of tiles; `written` is what the file holds of it, as `part.x`.
     pub fn add(&mut self, part: &Finished, written: &[f32]) {
         let Finished { region, x, y } = *part;
         self.exact.add(Sums::new(self.a, region, x, y));
+        if self.a.rows_overlap() {
+            let of = |x: &[f32]| rms(&kept_residual(self.a, y, x).0) * CODES;
+            self.kept = Some((of(x), of(written)));
+        }
         if self.a.reach() == Reach::Global {
             self.written.add(Sums::new(self.a, region, written, y));
             return;
@@ -128,26 +135,42 @@ impl<'a> Tally<'a> {
 /// The share of the scene's values that the measurement determines: the rank of `A` over the
 /// number of values.
 pub fn measured_share(a: &dyn Degradation) -> f64 {
-    let mut count = 0;
-    for region in blocks(a) {
-        let mut s = vec![0.0; a.measured(region).shape(a.measurement().channels).len()];
-        a.singular_values(region, &mut s);
-        count += s.iter().filter(|&&s| s > 0.0).count();
-    }
-    count as f64 / a.scene().len() as f64
+    a.rank() as f64 / a.scene().len() as f64
 }
 
 /// The largest residual that rounding to `bits` can leave, in 8-bit code values: half a step of
-/// the file times the largest row sum of `A`.
+/// the file times the largest row sum of `A`. Where rows of `A` overlap it bounds the root of
+/// the mean square, by the largest singular value: single residuals of long rows can be large.
 pub fn rounding_bound(a: &dyn Degradation, bits: u8) -> f64 {
-    0.5 * 255.0 / f64::from(code_max(bits)) * f64::from(a.max_row_sum())
+    let half = 0.5 * 255.0 / f64::from(code_max(bits));
+    if a.rows_overlap() {
+        let spread = a.scene().len() as f64 / a.measurement().len() as f64;
+        return half * f64::from(a.spectrum().max()) * spread.sqrt();
+    }
+    half * f64::from(a.max_row_sum())
+}
+
+/// What the rounding of the measurement's own file can have taken from `A x = y` (root of the
+/// mean square, 8-bit code values), where rows of `A` overlap: then not every `y` is that of a
+/// picture, and `y` as rounded may be none.
+fn measured_to(bits: u8) -> f64 {
+    let half = match bits {
+        bits @ (8 | 16) => 0.5 * 255.0 / f64::from(code_max(bits)),
+        _ => 0.0,
+    };
+    half.max(2.0 * CONTENT * CODES)
 }
 
 /// SHA-256 of the operator: its spec, its sizes, and its singular values and gains from the top
-/// of the scene to its bottom.
+/// of the scene to its bottom, or where its rows overlap its
+/// [`contents`](Degradation::contents).
 pub fn operator_hash(a: &dyn Degradation) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("{}|{}|{}|", a.spec(), a.scene(), a.measurement()));
+    if a.rows_overlap() {
+        a.contents().iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+        return hex(&hash.finalize());
+    }
     for region in blocks(a) {
         let mut values = vec![0.0; a.measured(region).shape(a.measurement().channels).len()];
         a.singular_values(region, &mut values);
@@ -174,6 +197,8 @@ pub struct Evidence<'a> {
     pub tally: &'a Tally<'a>,
     /// Bits per sample of the written file.
     pub bits: u8,
+    /// Bits per sample of the measurement's file; 0 for floats.
+    pub measured_bits: u8,
     /// SHA-256 of the written file.
     pub file: &'a str,
     pub settings: &'a Settings,
@@ -188,11 +213,15 @@ impl Evidence<'_> {
     }
 
     /// Checks what is promised: without noise, `A x = y` up to float rounding, and up to
-    /// [`rounding_bound`] in the file.
+    /// [`rounding_bound`] in the file. Where rows of `A` overlap: the root of the mean square of
+    /// the residual, on the directions that `A` keeps, up to the rounding of the measurement.
     pub fn check(&self) -> Result<()> {
         let (exact, written) = self.residuals();
         if self.settings.sigma_y > 0.0 {
             return Ok(());
+        }
+        if let Some((exact, written)) = self.tally.kept {
+            return self.check_kept(exact, written);
         }
         // A tenth of the bound on top: the file's own values are floats again when read.
         let bound = 1.1 * rounding_bound(self.a, self.bits);
@@ -206,6 +235,24 @@ impl Evidence<'_> {
                 "{:.3} ({:.5} before rounding): no picture between black and white gives this \
                  measurement exactly; if it is noisy, say so with --noise",
                 written.max, exact.max
+            ),
+        })
+    }
+
+    fn check_kept(&self, exact: f64, written: f64) -> Result<()> {
+        let before = measured_to(self.measured_bits);
+        let after = before + 1.1 * rounding_bound(self.a, self.bits);
+        if exact <= before && written <= after {
+            return Ok(());
+        }
+        Err(Error::Numerical {
+            what: format!("agreement with the measurement of `{}`", self.a.spec()),
+            expected: format!(
+                "a residual (RMS) of at most {before:.3} code values, {after:.3} rounded"
+            ),
+            found: format!(
+                "{exact:.3}, {written:.3} rounded: no picture between black and white gives this \
+                 measurement; if it is noisy, say so with --noise"
             ),
         })
     }
@@ -230,6 +277,9 @@ impl Evidence<'_> {
                 "before_rounding": { "max": before.max, "rms": before.rms },
                 "written_file": { "max": after.max, "rms": after.rms },
                 "rounding_bound": rounding_bound(a, self.bits),
+                "kept_directions": self.tally.kept.map(|(before, after)| json!({
+                    "before_rounding": { "rms": before }, "written_file": { "rms": after },
+                })),
             },
             "noise": noise,
             "measured_share": measured_share(a),

@@ -63,6 +63,72 @@ fn every_task_agrees_with_its_measurement_and_beats_its_start() {
     }
 }
 
+/// Operators over the whole frame: with noise, and where rows overlap without.
+#[test]
+fn global_operators_restore_from_their_measurements_files() {
+    let folder = Folder::new();
+    let x = clean(&folder);
+    let psf = folder.arg("psf.png");
+    let kernel = [0, 40, 255, 40, 90, 0, 200, 30, 0].map(|c| ddnm::frame::from_code(c, 8));
+    io::write(psf.as_ref(), &Frame::new(Shape::new(1, 3, 3), kernel.to_vec()).unwrap(), 8).unwrap();
+    let size: &[&str] = &["--size", "91x67"];
+    // Noise, what restore must be told, and the PSNR that each must reach.
+    let tasks: [(String, &str, &[&str], f64); 9] = [
+        ("sr:2:bicubic".into(), "0", &[], 32.5),
+        ("sr:3:bicubic".into(), "2", &[], 28.5),
+        ("blur:gauss:1.2".into(), "0", &[], 33.0),
+        ("blur:gauss:1.6,0.8".into(), "2", &[], 30.5),
+        ("blur:box:3".into(), "2", &[], 32.0),
+        (format!("blur:{psf}"), "2", &[], 31.0),
+        ("hadamard:0.3:5".into(), "0", size, 30.0),
+        ("blocks:0.4".into(), "3", size, 29.0),
+        ("gray:709+sr:2:bicubic".into(), "1", &[], 18.0),
+    ];
+    for (spec, noise, extra, least) in tasks {
+        let file = if extra.is_empty() { "y.png" } else { "y.npy" };
+        let (y, out, proof) = (folder.arg(file), folder.arg("x.png"), folder.arg("c.json"));
+        ok(&["degrade", &x, "-o", &y, "-d", &spec, "--noise", noise]);
+        let args = ["restore", &y, "-o", &out, "-d", &spec, "--noise", noise];
+        ok(&[&args[..], &["--certificate", &proof], extra].concat());
+        let certificate = json(&std::fs::read_to_string(&proof).unwrap());
+        let kept = &certificate["residual"]["kept_directions"];
+        let bound = certificate["residual"]["rounding_bound"].as_f64().unwrap();
+        if noise == "0" {
+            assert!(kept["before_rounding"]["rms"].as_f64().unwrap() < 0.5, "{spec}: {kept}");
+            assert!(kept["written_file"]["rms"].as_f64().unwrap() < 0.5 + bound, "{spec}: {kept}");
+        }
+        assert_eq!(
+            certificate["operator"]["spec"].as_str().unwrap().split(':').next(),
+            spec.split(':').next()
+        );
+        let psnr = json(&ok(&["compare", &out, &x, "--json"]))["psnr"].as_f64().unwrap();
+        assert!(psnr > least, "{spec}: {psnr} dB");
+    }
+}
+
+#[test]
+fn measurements_that_are_no_pictures_say_what_they_need() {
+    let folder = Folder::new();
+    let (x, y, out) = (clean(&folder), folder.arg("y.npy"), folder.arg("x.png"));
+    let png = ddnm(&["degrade", &x, "-o", &folder.arg("y.png"), "-d", "hadamard:0.2"]);
+    assert_eq!(png.status.code(), Some(2));
+    ok(&["degrade", &x, "-o", &y, "-d", "hadamard:0.2"]);
+    let refused = |args: &[&str], code: i32, word: &str| {
+        let output = ddnm(&[&["restore", &y, "-o", &out], args].concat());
+        let error = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(code), "{error}");
+        assert!(error.contains(word), "{error}");
+    };
+    refused(&["-d", "hadamard:0.2"], 2, "--size");
+    refused(&["-d", "hadamard:0.2", "--size", "92x67"], 3, "92x67");
+    refused(&["-d", "hadamard:0.3", "--size", "91x67"], 3, "expected");
+    // Any measurement can be kept unrounded.
+    ok(&["degrade", &x, "-o", &y, "-d", "sr:2"]);
+    let file = io::read(y.as_ref()).unwrap();
+    assert_eq!((file.shape, file.origin.bit_depth), (Shape::new(3, 34, 46), 0));
+    ok(&["restore", &y, "-o", &out, "-d", "sr:2", "--size", "91x67", "--steps", "1"]);
+}
+
 #[test]
 fn denoising_removes_most_of_the_noise() {
     let folder = Folder::new();

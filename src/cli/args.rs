@@ -21,7 +21,7 @@ pub fn path(argument: &str) -> &Path {
 /// measurement.
 #[derive(FromArgs, ArgsInfo)]
 #[argh(
-    note = "A degradation SPEC names what happened to the scene, in order, joined by `+`:\n  none                 nothing (with --noise: denoising)\n  sr:N                 averaged over N x N blocks, N from 2 to 16\n  mask:FILE            only the white pixels of FILE were measured\n  gray                 colour was lost\n  bayer:PHASE          one colour per pixel; rggb, bggr, grbg or gbrg\nfor example gray+mask:scratches.png+sr:2.",
+    note = "A degradation SPEC names what happened to the scene, in order, joined by `+`:\n  none                 nothing (with --noise: denoising)\n  sr:N                 averaged over N x N blocks, N from 2 to 16\n  sr:N:bicubic         made smaller N times by cubic interpolation, as imresize does\n  mask:FILE            only the white pixels of FILE were measured\n  gain:FILE            darker where FILE is, as through a lens; white is the full gain\n  gray[:601|709]       colour was lost (equal weights, or those of BT.601 or BT.709)\n  bayer:PHASE          one colour per pixel; rggb, bggr, grbg or gbrg\n  blur:gauss:S[,T]     Gaussian blur of S pixels (across, down), borders mirrored\n  blur:box:K           mean over K x K pixels, K odd, borders mirrored\n  blur:FILE            blurred by the point spread function in FILE; the result is larger by it\n  hadamard:R[:SEED]    a share R of random transform coefficients; measurements are .npy\n  blocks:R[:SEED]      the same in blocks of 32 x 32\nfor example gray+mask:scratches.png+sr:2.",
     note = "The default model is built into the program. --model takes a packed model (.ddnm), a manifest (.toml), an ONNX file with its manifest beside it, or the name of one of the former in models/ beside the program, in $XDG_DATA_HOME/ddnm (~/.local/share/ddnm), /usr/local/share/ddnm or /usr/share/ddnm.",
     error_code(1, "some frames failed"),
     error_code(2, "usage"),
@@ -60,7 +60,7 @@ pub enum Command {
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "restore")]
 pub struct Restore {
-    /// the measurement (PNG or JPEG; - is standard input)
+    /// the measurement (PNG, JPEG or an array of floats, .npy; - is standard input)
     #[argh(positional)]
     pub input: String,
     /// where the result goes (PNG; - is standard output)
@@ -137,7 +137,7 @@ pub struct Degrade {
     /// the clean picture (PNG or JPEG; - is standard input)
     #[argh(positional)]
     pub input: String,
-    /// where the measurement goes (PNG; - is standard output)
+    /// where the measurement goes (PNG, or .npy for floats; - is standard output)
     #[argh(option, short = 'o')]
     pub output: String,
     /// what happens to the scene (see ddnm --help)

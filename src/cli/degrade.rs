@@ -1,14 +1,20 @@
 //! `ddnm degrade`.
 
+use std::path::Path;
+
 use super::args::{Degrade, path};
 use super::job;
-use crate::degrade::{self, Spec};
-use crate::error::Result;
+use crate::degrade::{self, Degradation, Spec};
+use crate::error::{Error, Result};
+use crate::frame::Frame;
 use crate::io;
 
 pub fn run(args: Degrade) -> Result<()> {
     let output = path(&args.output);
-    io::check_picture_name(output)?;
+    let floats = io::npy::is_npy_name(output);
+    if !floats {
+        io::check_picture_name(output)?;
+    }
     io::check_writable(output)?;
     let sigma_y = job::sigma(args.noise, "noise")?;
     let x = io::read(path(&args.input))?;
@@ -16,6 +22,9 @@ pub fn run(args: Degrade) -> Result<()> {
     let a = Spec::parse(&args.degradation)?.build(x.shape, &job::load_mask)?;
     let y = degrade::measure(&a, &x, sigma_y, args.seed);
     let mut file = degrade::to_file(&a, &y)?;
+    if floats || !a.is_picture() {
+        return write_floats(output, &file, floats);
+    }
     let clipped = file.data.iter().filter(|v| v.abs() > 1.0 + 1e-6).count();
     if clipped > 0 {
         let share = 100.0 * clipped as f64 / file.data.len() as f64;
@@ -28,4 +37,16 @@ pub fn run(args: Degrade) -> Result<()> {
     }
     file.origin.scene = Some((scene.width, scene.height));
     io::write(output, &file, bits)
+}
+
+/// Writes the measurement as an array of floats.
+fn write_floats(output: &Path, file: &Frame, named: bool) -> Result<()> {
+    if !named && output != Path::new("-") {
+        let output = output.display();
+        let why = format!("{output}: expected a name in .npy for a measurement that is no picture");
+        return Err(Error::Usage(why));
+    }
+    let mut bytes = Vec::new();
+    io::npy::encode(&mut bytes, output, file)?;
+    io::write_bytes(output, &bytes)
 }

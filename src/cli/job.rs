@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::boards::{Board, Machine};
-use crate::degrade::{Degradation, DisjointRows, Spec};
+use crate::degrade::{Degradation, Spec};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Origin, Shape};
 use crate::io::{MAX_PIXELS, MAX_SIDE};
@@ -22,9 +22,15 @@ pub fn operator(
     measured: Shape,
     recorded: Option<(usize, usize)>,
     size: Option<&str>,
-) -> Result<DisjointRows> {
+) -> Result<Box<dyn Degradation>> {
     let spec = Spec::parse(spec)?;
-    let scene = spec.scene_of(measured);
+    let scene = match size {
+        Some(size) => {
+            let (width, height) = parse_size(size)?;
+            Shape::new(measured.channels, height, width)
+        }
+        None => spec.scene_of(measured, &load_mask)?,
+    };
     if scene.width.max(scene.height) > MAX_SIDE || scene.plane() > MAX_PIXELS {
         let expected = format!("sides up to {MAX_SIDE} and at most {MAX_PIXELS} pixels");
         return Err(Error::shape(&format!("scene of `{spec}`"), expected, scene));
@@ -133,13 +139,22 @@ pub struct Schedule<'a> {
     pub generative: Option<f32>,
     /// The most threads; see [`threads`].
     pub threads: usize,
+    /// Bits per sample of the measurement's file; 0 for floats.
+    pub bits: u8,
 }
+
+/// Standard deviation of the rounding to 8 bits, in units of `[-1, 1]`: `2 / 255 / sqrt(12)`.
+const ROUNDING: f64 = 0.002_264;
 
 impl Schedule<'_> {
     /// Complete settings: what was said, and defaults for the degradation for the rest.
     pub fn settings(&self, a: &dyn Degradation, prior: &dyn Prior) -> Result<Settings> {
         let usage = |why: String| Err(Error::Usage(why));
-        let sigma_y = sigma(self.noise, "noise")?;
+        let mut sigma_y = sigma(self.noise, "noise")?;
+        if self.bits == 8 && a.truncation() > 0.0 {
+            // An ill-conditioned operator's inverse would multiply the rounding of the file.
+            sigma_y = sigma_y.max(ROUNDING);
+        }
         let rule = match self.rule {
             "split" => NoiseRule::Split,
             "ddim" => NoiseRule::Ddim,

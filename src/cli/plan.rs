@@ -45,6 +45,7 @@ pub fn run(args: Plan) -> Result<()> {
         end: None,
         generative: None,
         threads: job::threads(args.threads, &machine, board),
+        bits: if origin.bit_depth == 0 && args.input.is_some() { 0 } else { 8 },
     }
     .settings(&a, &prior)?;
     let limit = match board {

@@ -47,6 +47,7 @@ pub fn run(args: Restore) -> Result<()> {
         end: args.end,
         generative: args.generative,
         threads: job::threads(args.threads, &machine, board),
+        bits: file.origin.bit_depth,
     }
     .settings(&a, &prior)?;
 
@@ -94,6 +95,7 @@ pub fn run(args: Restore) -> Result<()> {
         a: &a,
         tally: &tally,
         bits,
+        measured_bits: file.origin.bit_depth,
         file: &hex(&draft.sha256()),
         settings: &settings,
         prior: &prior.identity(),

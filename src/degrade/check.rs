@@ -5,7 +5,9 @@ use crate::frame::Region;
 use crate::noise::NoiseField;
 
 /// Relative errors of one operator's identities, measured on random vectors over `region`.
-/// For a correct operator in `f32` all of them are around 1e-6.
+/// For a correct operator in `f32` all of them are around 1e-6. One that
+/// [truncates](Degradation::truncation) its singular values is held to them on the directions
+/// that it keeps: `A+ A v` takes the place of `v`.
 #[derive(Debug, Clone, Copy)]
 pub struct Identities {
     /// `<A v, u> = <v, A^T u>`.
@@ -18,6 +20,26 @@ pub struct Identities {
     pub idempotent: f64,
     /// `A A^T` has the declared singular values: `A A+ S^2 u = A A^T u`.
     pub spectrum: f64,
+    /// What truncation leaves of `A v`, over what it may leave: `|A v - A A+ A v|` over
+    /// `truncation |v|`. 0 for an operator without truncation, else at most 1.
+    pub left_out: f64,
+}
+
+impl std::fmt::Display for Identities {
+    /// What is wrong, in words; the largest errors are the ones to look at.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let lines = [
+            ("<A v, u> and <v, A^T u> differ by", self.adjoint, "of |A v| |u|"),
+            ("A A+ A v differs from A v by", self.pseudo_inverse, "of |A v|"),
+            ("<P u, v> and <u, P v> with P = A+ A differ by", self.symmetric, "of |u| |v|"),
+            ("P P v differs from P v by", self.idempotent, "of |P v|"),
+            ("A+ S^2 u differs from A^T u by", self.spectrum, "of |A^T u|"),
+        ];
+        for (what, error, unit) in lines {
+            writeln!(f, "{what} {error:.1e} {unit}")?;
+        }
+        write!(f, "left out by truncation: {:.2} of what may be", self.left_out)
+    }
 }
 
 impl Identities {
@@ -49,20 +71,33 @@ pub fn identities(a: &dyn Degradation, region: Region) -> Identities {
     };
     let project = |x: &[f32]| pinv(&apply(x), &|_| 1.0);
 
-    let (v, w, u) = (random(0, x_shape.len()), random(1, x_shape.len()), random(2, y_shape.len()));
-    let av = apply(&v);
+    let (mut v, w, u) =
+        (random(0, x_shape.len()), random(1, x_shape.len()), random(2, y_shape.len()));
+    let mut av = apply(&v);
     let mut atu = scene();
     a.adjoint(region, &u, &mut atu);
-    let (pv, pw) = (project(&v), project(&w));
+    let adjoint = relative((dot(&av, &u) - dot(&v, &atu)).abs(), norm(&av) * norm(&u));
+    let (mut pv, pw) = (project(&v), project(&w));
+    let symmetric = relative((dot(&pv, &w) - dot(&v, &pw)).abs(), norm(&v) * norm(&w));
+    let mut left_out = 0.0;
+    if a.truncation() > 0.0 {
+        let kept = apply(&pv);
+        let lost: Vec<f32> = av.iter().zip(&kept).map(|(a, k)| a - k).collect();
+        left_out = norm(&lost) / (f64::from(a.truncation()) * norm(&v));
+        (v, av) = (pv, kept);
+        pv = project(&v);
+        atu = project(&atu);
+    }
     // W = s^2 turns the pseudo-inverse into A^T, whatever the operator's basis.
     let by_spectrum = pinv(&u, &|s| s * s);
 
     Identities {
-        adjoint: relative((dot(&av, &u) - dot(&v, &atu)).abs(), norm(&av) * norm(&u)),
+        adjoint,
         pseudo_inverse: distance(&apply(&pv), &av),
-        symmetric: relative((dot(&pv, &w) - dot(&v, &pw)).abs(), norm(&v) * norm(&w)),
+        symmetric,
         idempotent: distance(&project(&pv), &pv),
         spectrum: distance(&by_spectrum, &atu),
+        left_out,
     }
 }
 

@@ -5,23 +5,59 @@ use std::ops::Range;
 use super::Stage;
 use crate::frame::{Region, Shape, rows_of};
 
-/// `y = (R + G + B) / 3`, as in DDNM's colorization. Singular value `1 / sqrt(3)`.
+/// How much of each colour gray is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Luma {
+    /// A third each, as in DDNM's colorization.
+    Equal,
+    /// Recommendation ITU-R BT.601: 0.299, 0.587, 0.114; what most programs and JPEG do.
+    Bt601,
+    /// Recommendation ITU-R BT.709: 0.2126, 0.7152, 0.0722.
+    Bt709,
+}
+
+impl Luma {
+    /// Every kind.
+    pub const ALL: [Luma; 3] = [Luma::Equal, Luma::Bt601, Luma::Bt709];
+
+    /// The name in a spec: equal, 601 or 709.
+    pub fn name(self) -> &'static str {
+        match self {
+            Luma::Equal => "equal",
+            Luma::Bt601 => "601",
+            Luma::Bt709 => "709",
+        }
+    }
+
+    /// Weights of red, green and blue; their sum is 1.
+    pub fn weights(self) -> [f32; 3] {
+        match self {
+            Luma::Equal => [1.0 / 3.0; 3],
+            Luma::Bt601 => [0.299, 0.587, 0.114],
+            Luma::Bt709 => [0.2126, 0.7152, 0.0722],
+        }
+    }
+}
+
+/// `y = w . (R, G, B)`, pixel by pixel. Singular value `||w||`: 0.577 for equal weights.
 pub struct Gray {
+    luma: Luma,
     input: Shape,
 }
 
-const WEIGHT: f32 = 1.0 / 3.0;
-
 impl Gray {
     /// Gray of a three-channel picture of size `input`.
-    pub fn new(input: Shape) -> Gray {
-        Gray { input }
+    pub fn new(luma: Luma, input: Shape) -> Gray {
+        Gray { luma, input }
     }
 }
 
 impl Stage for Gray {
     fn spec(&self) -> String {
-        "gray".into()
+        match self.luma {
+            Luma::Equal => "gray".into(),
+            luma => format!("gray:{}", luma.name()),
+        }
     }
 
     fn input(&self) -> Shape {
@@ -42,14 +78,15 @@ impl Stage for Gray {
 
     fn apply(&self, region: Region, power: i32, x: &[f32], y: &mut [f32]) {
         let n = region.area();
+        let [r, g, b] = self.luma.weights().map(|w| w.powi(power));
         for (i, y) in y.iter_mut().enumerate() {
-            *y = (x[i] + x[n + i] + x[2 * n + i]) * WEIGHT.powi(power);
+            *y = r * x[i] + g * x[n + i] + b * x[2 * n + i];
         }
     }
 
     fn adjoint(&self, _region: Region, y: &[f32], x: &mut [f32]) {
-        for plane in x.chunks_exact_mut(y.len()) {
-            plane.iter_mut().zip(y).for_each(|(x, y)| *x = y * WEIGHT);
+        for (plane, w) in x.chunks_exact_mut(y.len()).zip(self.luma.weights()) {
+            plane.iter_mut().zip(y).for_each(|(x, y)| *x = w * y);
         }
     }
 

@@ -9,11 +9,18 @@ use crate::frame::{Frame, Region, Shape, rows_of, to_code};
 /// `y = m x`, value by value, with `m` in `[0, 1]`: white (1) is measured, black (0) is missing.
 /// Singular values are the mask's own values.
 pub struct Mask {
+    /// What names it in a spec: mask or gain.
+    part: &'static str,
     name: String,
+    /// The value of the largest code.
+    peak: f32,
     input: Shape,
     /// 16-bit code values, one plane for all channels or one per channel.
     codes: Vec<u16>,
 }
+
+/// Gains below this share of the brightest would multiply noise too much to be undone.
+pub const LEAST_GAIN: f32 = 1.0 / 32.0;
 
 impl Mask {
     /// A mask from a picture of the same width and height as `input`; a gray mask holds for
@@ -27,11 +34,33 @@ impl Mask {
             return Err(Error::shape(&format!("mask {name}"), expected, mask.shape));
         }
         let codes: Vec<u16> = mask.data.iter().map(|&v| to_code(v, 16)).collect();
-        Ok(Mask { name: name.into(), input, codes })
+        Ok(Mask { part: "mask", name: name.into(), peak: 1.0, input, codes })
+    }
+
+    /// A gain per pixel, as of a lens that darkens its corners or of a sensor's unequal pixels:
+    /// like a mask, but gains can be above 1 (in a file of floats), and what is darker than
+    /// [`LEAST_GAIN`] of the brightest counts as missing.
+    pub fn gain(name: &str, gains: &Frame, input: Shape) -> Result<Mask> {
+        let peak = 0.5 * (gains.data.iter().copied().fold(-1.0, f32::max) + 1.0);
+        if !(peak > 0.0 && peak.is_finite()) {
+            let expected = "something that is not black";
+            return Err(Error::shape(
+                &format!("gain {name}"),
+                expected,
+                format!("a peak of {peak}"),
+            ));
+        }
+        let mut relative = gains.clone();
+        for v in &mut relative.data {
+            let share = 0.5 * (*v + 1.0) / peak;
+            *v = if share >= LEAST_GAIN { 2.0 * share - 1.0 } else { -1.0 };
+        }
+        Ok(Mask { part: "gain", peak, ..Mask::new(name, &relative, input)? })
     }
 
     fn entries(&self, region: Region, mut f: impl FnMut(usize, f32)) {
         let plane = self.input.plane();
+        let scale = self.peak / 65535.0;
         for c in 0..self.input.channels {
             // A gray mask has one plane, which every channel reads.
             let from = c * plane % self.codes.len();
@@ -39,7 +68,7 @@ impl Mask {
                 let row = from + (region.y + i) * self.input.width + region.x;
                 let out = (c * region.height + i) * region.width;
                 for (j, &m) in self.codes[row..row + region.width].iter().enumerate() {
-                    f(out + j, f32::from(m) * (1.0 / 65535.0));
+                    f(out + j, f32::from(m) * scale);
                 }
             }
         }
@@ -48,7 +77,7 @@ impl Mask {
 
 impl Stage for Mask {
     fn spec(&self) -> String {
-        format!("mask:{}", self.name)
+        format!("{}:{}", self.part, self.name)
     }
 
     fn input(&self) -> Shape {

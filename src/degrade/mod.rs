@@ -6,23 +6,39 @@
 //! sum to one, and 0 where nothing was measured. [`measurement`] and [`to_file`] convert.
 
 mod bayer;
+mod blur;
+mod chain;
 pub mod check;
+mod cubic;
+mod dct;
 mod gray;
+mod krylov;
+mod linear;
 mod mask;
 mod measured;
 mod pool;
+mod psf;
 mod rows;
 mod spec;
 #[cfg(test)]
 mod tests;
+mod walsh;
+#[cfg(test)]
+mod whole_tests;
 
 pub use bayer::Mosaic;
-pub use gray::Gray;
+pub use blur::{Blur, Kernel};
+pub use chain::Chain;
+pub use cubic::Bicubic;
+pub use gray::{Gray, Luma};
+pub use linear::{Linear, LinearMap};
 pub use mask::Mask;
 pub use measured::{MeasuredRows, measurement};
 pub use pool::Pool;
+pub use psf::{MAX_PSF, Psf};
 pub use rows::{DisjointRows, Stage};
 pub use spec::Spec;
+pub use walsh::{Extent, Walsh};
 
 use std::ops::Range;
 
@@ -46,6 +62,22 @@ pub enum Spectrum {
     Flat(f32),
     /// One value per measurement; the smallest that is not zero, and the largest.
     Diagonal { min: f32, max: f32 },
+    /// One value per direction of a basis of its own; the smallest that is kept (see
+    /// [`Degradation::truncation`]), and the largest.
+    Basis { min: f32, max: f32 },
+    /// Only a bound of the largest is known.
+    Bound { max: f32 },
+}
+
+impl Spectrum {
+    /// The largest singular value.
+    pub fn max(&self) -> f32 {
+        match *self {
+            Spectrum::Flat(max) => max,
+            Spectrum::Diagonal { max, .. } | Spectrum::Basis { max, .. } => max,
+            Spectrum::Bound { max } => max,
+        }
+    }
 }
 
 /// A linear map `A` from a scene to its measurement.
@@ -73,7 +105,8 @@ pub trait Degradation: Send + Sync {
     /// does not measure give 0.
     fn pinv(&self, region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]);
     /// The singular value that belongs to each measurement value of `region`; 0 where nothing
-    /// is measured.
+    /// is measured. Where [rows overlap](Degradation::rows_overlap) there is none that belongs
+    /// to one value: then 1 stands for anything that is measured.
     fn singular_values(&self, region: Region, out: &mut [f32]);
     /// `A 1`: how each measurement answers to a white scene.
     fn dc_gain(&self, region: Region, out: &mut [f32]);
@@ -111,14 +144,24 @@ pub trait Degradation: Send + Sync {
     fn classical_bytes(&self) -> u64 {
         4 * self.scene().len() as u64 * size_of::<f32>() as u64
     }
-    /// The classical estimate of the whole scene from the whole measurement.
+    /// [`classical_rows`](Degradation::classical_rows) from a measurement with noise of standard
+    /// deviation `sigma_y`, which an inverse of an ill-conditioned operator must not amplify.
+    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64) -> Vec<f32> {
+        let _ = sigma_y;
+        self.classical_rows(rows, y)
+    }
+    /// The estimate of the whole scene from the whole measurement, without and with noise.
     fn classical(&self, y: &[f32]) -> Vec<f32> {
+        self.start(y, 0.0)
+    }
+    /// See [`classical`](Degradation::classical).
+    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
         let (scene, measurement) = (self.scene(), self.measurement());
         let mut x = vec![0.0; scene.len()];
         for top in (0..scene.height).step_by(self.classical_block()) {
             let rows = top..(top + self.classical_block()).min(scene.height);
             let part = rows_of(y, measurement, self.classical_support(rows.clone()));
-            let part = self.classical_rows(rows.clone(), &part);
+            let part = self.start_rows(rows.clone(), &part, sigma_y);
             let planes =
                 x.chunks_exact_mut(scene.plane()).zip(part.chunks(rows.len() * scene.width));
             for (plane, part) in planes {
@@ -126,6 +169,122 @@ pub trait Degradation: Send + Sync {
             }
         }
         x
+    }
+    /// Directions with singular values below this count as unmeasured: noise, and the rounding
+    /// of a file, would drown what they say. 0 for well-conditioned operators.
+    fn truncation(&self) -> f32 {
+        0.0
+    }
+    /// The number of directions that are measured.
+    fn rank(&self) -> usize {
+        let mut count = 0;
+        let scene = self.scene();
+        for region in regions(scene, self.reach(), self.period()) {
+            let mut s = vec![0.0; self.measured(region).shape(self.measurement().channels).len()];
+            self.singular_values(region, &mut s);
+            count += s.iter().filter(|&&s| s > 0.0).count();
+        }
+        count
+    }
+    /// Whether a scene value can enter more than one measurement, or enter it with a negative
+    /// sign: then the range of a picture and the measurement can only be met approximately.
+    fn rows_overlap(&self) -> bool {
+        false
+    }
+    /// Whether colour is lost everywhere.
+    fn loses_colour(&self) -> bool {
+        false
+    }
+    /// Numbers that the spec does not tell and that define the operator, such as those of a
+    /// file; for certificates. Where rows do not overlap, spectrum and gains say enough.
+    fn contents(&self) -> Vec<f32> {
+        Vec::new()
+    }
+    /// Whether the measurement can be looked at; if not, its file is an array of floats.
+    fn is_picture(&self) -> bool {
+        true
+    }
+}
+
+/// Forwards everything, what has a default too: an operator behind a pointer is the operator.
+impl Degradation for Box<dyn Degradation> {
+    fn spec(&self) -> String {
+        (**self).spec()
+    }
+    fn scene(&self) -> Shape {
+        (**self).scene()
+    }
+    fn measurement(&self) -> Shape {
+        (**self).measurement()
+    }
+    fn measured(&self, region: Region) -> Region {
+        (**self).measured(region)
+    }
+    fn apply(&self, region: Region, x: &[f32], y: &mut [f32]) {
+        (**self).apply(region, x, y);
+    }
+    fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]) {
+        (**self).adjoint(region, y, x);
+    }
+    fn pinv(&self, region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
+        (**self).pinv(region, y, weight, x);
+    }
+    fn singular_values(&self, region: Region, out: &mut [f32]) {
+        (**self).singular_values(region, out);
+    }
+    fn dc_gain(&self, region: Region, out: &mut [f32]) {
+        (**self).dc_gain(region, out);
+    }
+    fn spectrum(&self) -> Spectrum {
+        (**self).spectrum()
+    }
+    fn period(&self) -> usize {
+        (**self).period()
+    }
+    fn reach(&self) -> Reach {
+        (**self).reach()
+    }
+    fn max_row_sum(&self) -> f32 {
+        (**self).max_row_sum()
+    }
+    fn uncertainty(&self) -> f64 {
+        (**self).uncertainty()
+    }
+    fn classical_block(&self) -> usize {
+        (**self).classical_block()
+    }
+    fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
+        (**self).classical_support(rows)
+    }
+    fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32> {
+        (**self).classical_rows(rows, y)
+    }
+    fn held_bytes(&self) -> u64 {
+        (**self).held_bytes()
+    }
+    fn classical_bytes(&self) -> u64 {
+        (**self).classical_bytes()
+    }
+    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64) -> Vec<f32> {
+        (**self).start_rows(rows, y, sigma_y)
+    }
+    fn truncation(&self) -> f32 {
+        (**self).truncation()
+    }
+    fn rank(&self) -> usize {
+        (**self).rank()
+    }
+    fn rows_overlap(&self) -> bool {
+        (**self).rows_overlap()
+    }
+    fn loses_colour(&self) -> bool {
+        (**self).loses_colour()
+    }
+    fn contents(&self) -> Vec<f32> {
+        (**self).contents()
+    }
+    fn is_picture(&self) -> bool {
+        (**self).is_picture()
     }
 }
 
@@ -137,10 +296,13 @@ pub fn full_width(rows: Range<usize>, scene: Shape) -> Region {
 /// The scene in regions of full width, from the top, small enough to go through one by one; one
 /// region where the operator needs the whole frame.
 pub fn blocks(a: &dyn Degradation) -> impl Iterator<Item = Region> + use<> {
+    regions(a.scene(), a.reach(), a.period())
+}
+
+fn regions(scene: Shape, reach: Reach, period: usize) -> impl Iterator<Item = Region> {
     const ROWS: usize = 16;
-    let scene = a.scene();
-    let height = match a.reach() {
-        Reach::Local => ROWS.next_multiple_of(a.period()),
+    let height = match reach {
+        Reach::Local => ROWS.next_multiple_of(period),
         Reach::Global => scene.height,
     };
     let tops = (0..scene.height).step_by(height);

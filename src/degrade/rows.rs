@@ -14,6 +14,10 @@ use crate::classical::fill::{fill, fill_bytes, fill_mosaic};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Shape, rows_of};
 
+/// Colour cannot be guessed from a window's worth of context: from higher levels than this the
+/// prior lets it drift away from the classical estimate's gray.
+pub const COLOURLESS: f64 = 0.1;
+
 /// One degradation of a chain: a matrix with non-negative entries whose rows do not overlap.
 pub trait Stage: Send + Sync {
     /// The part of the spec that names it.
@@ -252,13 +256,14 @@ impl Degradation for DisjointRows {
 
     fn uncertainty(&self) -> f64 {
         let uncertainty = self.stages.iter().map(|s| s.uncertainty()).fold(0.0, f64::max);
-        // Colour cannot be guessed from a window's worth of context: at higher levels the prior
-        // lets it drift away from the classical estimate's gray.
-        const COLOURLESS: f64 = 0.1;
-        match self.stages.iter().any(|s| s.loses_colour()) {
+        match self.loses_colour() {
             true => uncertainty.min(COLOURLESS),
             false => uncertainty,
         }
+    }
+
+    fn loses_colour(&self) -> bool {
+        self.stages.iter().any(|s| s.loses_colour())
     }
 
     fn classical_block(&self) -> usize {

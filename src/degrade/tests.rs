@@ -25,17 +25,25 @@ fn load(path: &Path) -> Result<Frame> {
     Ok(mask(shape, name.contains('b')))
 }
 
-fn build(spec: &str, scene: Shape) -> DisjointRows {
+fn build(spec: &str, scene: Shape) -> Box<dyn Degradation> {
     Spec::parse(spec).unwrap().build(scene, &load).unwrap()
 }
 
 /// Specs for a scene of this size, all operators and every kind of composition.
 fn specs(w: usize, h: usize) -> Vec<String> {
     let (w2, h2) = (w.div_ceil(2), h.div_ceil(2));
-    let mut specs: Vec<String> =
-        ["none", "gray", "bayer:rggb", "bayer:bggr", "bayer:grbg", "bayer:gbrg"]
-            .map(String::from)
-            .into();
+    let mut specs: Vec<String> = [
+        "none",
+        "gray",
+        "gray:601",
+        "gray:709",
+        "bayer:rggb",
+        "bayer:bggr",
+        "bayer:grbg",
+        "bayer:gbrg",
+    ]
+    .map(String::from)
+    .into();
     specs.extend((2..=16).map(|n| format!("sr:{n}")));
     specs.extend([
         format!("mask:b{w}x{h}"),
@@ -104,6 +112,7 @@ fn the_declared_spectrum_is_the_one_of_the_dense_matrix() {
                 Spectrum::Diagonal { min: lo, max: hi } => {
                     assert_eq!((min, max), (lo, hi), "{spec}")
                 }
+                other => panic!("{spec}: {other:?}"),
             }
         }
     }
@@ -215,7 +224,9 @@ fn bad_specs_name_the_part_and_what_exists() {
         ("", "", "one of"),
         ("bayer:rgbg", "bayer:rgbg", "bayer:gbrg"),
         ("mask:", "mask:", "picture"),
-        ("gray:2", "gray:2", "without"),
+        ("none:2", "none:2", "without"),
+        ("gray:2", "gray:2", "709"),
+        ("sr:4:cubic", "sr:4:cubic", "sr:4:bicubic"),
     ];
     for (spec, bad, hint) in cases {
         match Spec::parse(spec) {

@@ -3,6 +3,7 @@
 pub mod atomic;
 mod draft;
 mod jpeg;
+pub mod npy;
 mod picture;
 mod png_read;
 mod read;

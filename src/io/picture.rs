@@ -3,9 +3,9 @@
 use super::png_read::PngRows;
 use super::samples::Layout;
 use super::sniff::{HEAD, Kind, sniff};
-use super::{MAX_FILE_BYTES, is_standard, jpeg};
+use super::{MAX_FILE_BYTES, is_standard, jpeg, npy};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Origin, Rows, Shape};
+use crate::frame::{Frame, FrameRows, Origin, Rows, Shape};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -13,16 +13,18 @@ use std::path::{Path, PathBuf};
 const EXPECTED: &str = "a PNG or JPEG picture";
 const BUFFER: usize = 1 << 16;
 
-/// A PNG or JPEG picture, told apart by content.
+/// A PNG or JPEG picture or a `.npy` array of floats (see [`npy`]), told apart by content.
 ///
 /// A PNG file is gone through once, whole, so that damage shows before any work; after that its
 /// rows are read again as they are needed, and nothing of it is held. An interlaced one, a JPEG
-/// file and what comes through a pipe must be held in memory: [`held_bytes`](Picture::held_bytes).
+/// or `.npy` file and what comes through a pipe must be held in memory: [`held_bytes`](Picture::held_bytes).
 pub struct Picture {
     name: PathBuf,
     source: Source,
     coding: Coding,
     layout: Layout,
+    /// The values of a `.npy` file.
+    floats: Option<Frame>,
     /// The bit depth (8 or 16; fewer bits are expanded to 8), the alpha plane in 16-bit code
     /// values, the ICC profile, the EXIF block and the size of the scene, each where the file has
     /// it. The pixels are as stored: an EXIF orientation is kept, not applied.
@@ -39,6 +41,7 @@ enum Coding {
     Png,
     InterlacedPng,
     Jpeg,
+    Npy,
 }
 
 impl Picture {
@@ -81,6 +84,7 @@ impl Picture {
         let length = source.length().map_err(failed)?;
         let mut head = Vec::new();
         source.open(name)?.take(HEAD as u64).read_to_end(&mut head).map_err(failed)?;
+        let mut floats = None;
         let (layout, origin, coding) = match sniff(&head) {
             Kind::Other(what) => return Err(Error::input(name, EXPECTED, what)),
             _ if length > MAX_FILE_BYTES => {
@@ -95,6 +99,18 @@ impl Picture {
                 let (layout, origin) = jpeg::inspect(&bytes, name)?;
                 source = Source::Memory(bytes);
                 (layout, origin, Coding::Jpeg)
+            }
+            Kind::Npy => {
+                let bytes = match source {
+                    Source::Memory(bytes) => bytes,
+                    Source::File(_) => read_whole(source.open(name)?, name)?,
+                };
+                let frame = npy::decode(&bytes, name)?;
+                let Shape { channels, height, width } = frame.shape;
+                floats = Some(frame);
+                source = Source::Memory(bytes);
+                let layout = Layout { width, height, channels, alpha: false, bits: 16 };
+                (layout, Origin::default(), Coding::Npy)
             }
             Kind::Png => {
                 let mut rows = PngRows::new(source.open(name)?, length, name)?;
@@ -115,7 +131,7 @@ impl Picture {
                 (layout, origin, coding)
             }
         };
-        let mut picture = Picture { name: name.into(), source, coding, layout, origin };
+        let mut picture = Picture { name: name.into(), source, coding, layout, floats, origin };
         if layout.alpha && coding == Coding::InterlacedPng {
             let mut alpha = Vec::new();
             layout.unpack_alpha(&picture.samples()?, &mut alpha);
@@ -137,6 +153,7 @@ impl Picture {
         };
         let samples = match self.coding {
             Coding::Png => 0,
+            Coding::Npy => size_of::<f32>() * self.shape().len(),
             Coding::InterlacedPng | Coding::Jpeg => self.layout.row_bytes() * self.layout.height,
         };
         let alpha = self.origin.alpha.as_ref().map_or(0, |a| 2 * a.len());
@@ -146,6 +163,9 @@ impl Picture {
     /// The picture's rows, from the top.
     pub fn rows(&self) -> Result<Box<dyn Rows + '_>> {
         let layout = self.layout;
+        if let Some(frame) = &self.floats {
+            return Ok(Box::new(FrameRows::new(frame)));
+        }
         if self.coding != Coding::Png {
             return Ok(Box::new(SampleRows { layout, samples: self.samples()?, y: 0 }));
         }
@@ -158,6 +178,9 @@ impl Picture {
 
     /// The whole picture: planar, in `[-1, 1]`.
     pub fn into_frame(self) -> Result<Frame> {
+        if let Some(frame) = self.floats {
+            return Ok(frame);
+        }
         let shape = self.shape();
         let mut data = super::allocate(shape.len(), &self.name)?;
         let mut rows = self.rows()?;

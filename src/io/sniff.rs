@@ -8,6 +8,7 @@ pub const HEAD: usize = 64;
 pub enum Kind {
     Png,
     Jpeg,
+    Npy,
     /// Something else, in words that fit after "found".
     Other(&'static str),
 }
@@ -19,6 +20,9 @@ pub fn sniff(head: &[u8]) -> Kind {
     }
     if head.starts_with(&[0xff, 0xd8, 0xff]) {
         return Kind::Jpeg;
+    }
+    if super::npy::is_npy(head) {
+        return Kind::Npy;
     }
     Kind::Other(other(head))
 }
@@ -41,7 +45,6 @@ fn other(head: &[u8]) -> &'static str {
         (b"8BPS", "a Photoshop picture"),
         (b"qoif", "a QOI picture"),
         (b"\0\0\x01\0", "an icon file"),
-        (b"\x93NUMPY", "a NumPy array"),
         (b"YUV4MPEG2", "a Y4M video (`ddnm stream` reads those)"),
         (b"%PDF", "a PDF document"),
         (b"PK\x03\x04", "a ZIP archive"),

@@ -124,7 +124,9 @@ fn measured_share(a: &dyn Degradation, values: u64) -> u64 {
 /// kinds of noise.
 fn projection(a: &dyn Degradation, pixels: usize, draws: bool) -> u64 {
     let values = (pixels * a.scene().channels) as u64;
-    FLOAT * (measured_share(a, values) + if draws { 4 * values } else { 0 })
+    // An operator over the whole frame has buffers of its own.
+    let own = if a.rows_overlap() { a.classical_bytes() } else { 0 };
+    own + FLOAT * (measured_share(a, values) + if draws { 4 * values } else { 0 })
 }
 
 /// Buffers of the last pass over some rows, and of their way into the file and the certificate.

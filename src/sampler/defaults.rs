@@ -16,9 +16,18 @@ pub struct Defaults {
 /// blended, and few evaluations do.
 const GOOD_START: f64 = 0.05;
 
+/// From this uncertainty on the classical estimate is hardly a picture, as in compressed
+/// sensing: each step takes part of its error away, so there are more of them.
+const NO_START: f64 = 0.45;
+
 /// The schedule for a degradation with noise `sigma_y`, in either mode.
 pub fn defaults(a: &dyn Degradation, sigma_y: f64, faithful: bool) -> Defaults {
     let uncertainty = a.uncertainty();
+    if uncertainty >= NO_START {
+        let start = if faithful { uncertainty } else { 2.0 * uncertainty };
+        let end = (uncertainty / 33.0).max(sigma_y.min(start));
+        return Defaults { steps: 16, start, end, generative: 1.0 };
+    }
     if !faithful {
         return Defaults { steps: 8, start: (2.0 * sigma_y).max(0.2), end: 0.02, generative: 1.0 };
     }

@@ -8,11 +8,11 @@ pub mod order;
 mod step;
 mod strip;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod wavefront;
 
 pub use defaults::{Defaults, defaults};
-pub use finish::into_box;
+pub use finish::{CONTENT, between, into_box, kept_residual, rms};
 
 use std::ops::ControlFlow;
 

@@ -167,7 +167,7 @@ impl Worker {
 impl Wave<'_> {
     /// Classical estimates of whole blocks of rows, each on a thread of its own.
     fn classical(&self, rows: Range<usize>, y: &Strip) -> Vec<(Range<usize>, Vec<f32>)> {
-        let a = self.steps.a;
+        let (a, sigma_y) = (self.steps.a, self.steps.settings.sigma_y);
         let blocks: Vec<Range<usize>> = rows
             .clone()
             .step_by(a.classical_block())
@@ -175,7 +175,7 @@ impl Wave<'_> {
             .collect();
         let estimate = |rows: &Range<usize>| {
             let support = a.classical_support(rows.clone());
-            (rows.clone(), a.classical_rows(rows.clone(), &y.rows(support)))
+            (rows.clone(), a.start_rows(rows.clone(), &y.rows(support), sigma_y))
         };
         let (own, others) = blocks.split_at(1);
         std::thread::scope(|scope| {

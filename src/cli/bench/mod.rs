@@ -128,6 +128,7 @@ fn with_rates(
         end: None,
         generative: None,
         threads: machine.threads(),
+        bits: 8,
     }
     .settings(a, prior)?;
     let job =

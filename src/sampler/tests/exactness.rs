@@ -14,6 +14,30 @@ fn saturated(shape: Shape) -> Frame {
     x
 }
 
+/// Where rows overlap the range and the measurement are met together to a fraction of a code
+/// value, and on the directions that are kept.
+#[test]
+fn overlapping_rows_agree_to_what_is_promised() {
+    for spec in ["sr:2:bicubic", "sr:3:bicubic", "blur:gauss:0.8", "blur:box:3", "hadamard:0.3"] {
+        for x in [scene(Shape::new(3, 37, 45)), saturated(Shape::new(3, 37, 45))] {
+            let a = operator(spec, x.shape);
+            let y = measured(&a, &x, 0.0);
+            let prior = Smoother::new(3, 16, 4);
+            for mode in [Mode::Faithful, DRAW] {
+                let levels = prior.diffusion().geometric(0.2, 0.02, 3);
+                let found = go(&a, &y, &prior, &settings(mode, levels)).unwrap();
+                assert!(found.data.iter().all(|v| v.abs() <= 1.0), "{spec}");
+                let kept = rms(&kept_residual(&a, &y.data, &found.data).0) * 127.5;
+                // Of a picture that is mostly black and white, up to a quarter of a code value.
+                assert!(kept < 0.25, "{spec} {mode:?}: {kept} code values");
+                let written = rounded(&found, 8);
+                let kept = rms(&kept_residual(&a, &y.data, &written.data).0) * 127.5;
+                assert!(kept <= 0.25 + rounding_bound(&a, 8), "{spec} {mode:?}: {kept}");
+            }
+        }
+    }
+}
+
 fn rounded(x: &Frame, bits: u8) -> Frame {
     let data = x.data.iter().map(|&v| from_code(to_code(v, bits), bits)).collect();
     Frame::new(x.shape, data).unwrap()

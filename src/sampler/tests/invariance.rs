@@ -6,7 +6,7 @@ use crate::frame::Region;
 use crate::prior::bundled;
 
 /// An operator that claims to need the whole frame.
-struct Assembled(DisjointRows);
+struct Assembled(Box<dyn Degradation>);
 
 impl Degradation for Assembled {
     fn spec(&self) -> String {

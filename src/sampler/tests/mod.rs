@@ -1,4 +1,4 @@
-mod dense;
+pub(crate) mod dense;
 mod exactness;
 mod invariance;
 mod truth;
@@ -6,7 +6,7 @@ mod truth;
 use std::ops::ControlFlow;
 
 use super::*;
-use crate::degrade::{self, DisjointRows, Spec};
+use crate::degrade::{self, Spec};
 use crate::frame::Shape;
 use crate::prior::{Evaluator, Identity};
 use crate::schedule::Diffusion;
@@ -15,7 +15,7 @@ fn ddpm() -> Diffusion {
     Diffusion::linear(1e-4, 0.02, 1000).unwrap()
 }
 
-fn operator(spec: &str, scene: Shape) -> DisjointRows {
+fn operator(spec: &str, scene: Shape) -> Box<dyn Degradation> {
     // Masks of the tests are checkerboards with a hole in the middle.
     let load = |path: &std::path::Path| {
         let hole = path.to_str() == Some("hole");

@@ -1,0 +1,121 @@
+//! Degradations one after another that have no closed form together.
+
+use super::linear::wiener;
+use super::rows::COLOURLESS;
+use super::{Degradation, LinearMap, Spectrum};
+use crate::frame::{Region, Shape};
+
+/// Links applied first to last: `A = A_n .. A_1`. Its pseudo-inverse is found by conjugate
+/// gradients; the estimate that it starts from goes back link by link.
+pub struct Chain {
+    links: Vec<Box<dyn Degradation>>,
+}
+
+/// Singular values below this part of the largest that the links allow are left to the prior:
+/// nothing keeps links from cancelling what each of them keeps.
+const TRUNCATION: f32 = 0.03;
+
+impl Chain {
+    /// A chain of at least one link; their sizes must follow from each other.
+    pub fn new(links: Vec<Box<dyn Degradation>>) -> Chain {
+        Chain { links }
+    }
+}
+
+impl LinearMap for Chain {
+    fn spec(&self) -> String {
+        self.links.iter().map(|l| l.spec()).collect::<Vec<_>>().join("+")
+    }
+
+    fn scene(&self) -> Shape {
+        self.links[0].scene()
+    }
+
+    fn measurement(&self) -> Shape {
+        self.links[self.links.len() - 1].measurement()
+    }
+
+    fn apply(&self, x: &[f32], y: &mut [f32]) {
+        let mut v = x.to_vec();
+        for link in &self.links {
+            let mut out = vec![0.0; link.measurement().len()];
+            link.apply(Region::whole(link.scene()), &v, &mut out);
+            v = out;
+        }
+        y.copy_from_slice(&v);
+    }
+
+    fn adjoint(&self, y: &[f32], x: &mut [f32]) {
+        let mut v = y.to_vec();
+        for link in self.links.iter().rev() {
+            let mut out = vec![0.0; link.scene().len()];
+            link.adjoint(Region::whole(link.scene()), &v, &mut out);
+            v = out;
+        }
+        x.copy_from_slice(&v);
+    }
+
+    fn spectrum(&self) -> Option<Spectrum> {
+        let max = self.links.iter().map(|l| l.spectrum().max()).product();
+        Some(Spectrum::Bound { max })
+    }
+
+    fn truncation(&self) -> f32 {
+        TRUNCATION * self.links.iter().map(|l| l.spectrum().max()).product::<f32>()
+    }
+
+    fn measures(&self, out: &mut [f32]) {
+        if let Some(last) = self.links.last() {
+            last.singular_values(Region::whole(last.scene()), out);
+            out.iter_mut().for_each(|s| *s = if *s > 0.0 { 1.0 } else { 0.0 });
+        }
+    }
+
+    fn max_row_sum(&self) -> Option<f32> {
+        Some(self.links.iter().map(|l| l.max_row_sum()).product())
+    }
+
+    fn held_bytes(&self) -> u64 {
+        self.links.iter().map(|l| l.held_bytes()).sum()
+    }
+
+    fn contents(&self) -> Vec<f32> {
+        let contents = |link: &dyn Degradation| {
+            let mut v = link.contents();
+            if !link.rows_overlap() {
+                let mut gain = vec![0.0; link.measurement().len()];
+                link.dc_gain(Region::whole(link.scene()), &mut gain);
+                v.append(&mut gain);
+            }
+            v
+        };
+        self.links.iter().flat_map(|link| contents(&**link)).collect()
+    }
+
+    fn is_picture(&self) -> bool {
+        self.links.iter().all(|l| l.is_picture())
+    }
+
+    fn uncertainty(&self) -> f64 {
+        let uncertainty = self.links.iter().map(|l| l.uncertainty()).fold(0.0, f64::max);
+        // As in chains of rows that do not overlap.
+        match self.links.iter().any(|l| l.loses_colour()) {
+            true => uncertainty.min(COLOURLESS),
+            false => uncertainty,
+        }
+    }
+
+    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
+        let mut x = y.to_vec();
+        for link in self.links.iter().rev() {
+            x = link.start(&x, sigma_y);
+        }
+        let mut r = vec![0.0; y.len()];
+        self.apply(&x, &mut r);
+        r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
+        let mut correction = vec![0.0; x.len()];
+        self.pinv(&r, &wiener(sigma_y, 0.1), &mut correction);
+        x.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
+        x
+    }
+}

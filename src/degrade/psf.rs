@@ -1,0 +1,298 @@
+//! Blur by any point spread function.
+
+use std::sync::Arc;
+
+use rustfft::num_complex::Complex;
+use rustfft::{Fft, FftPlanner};
+
+use super::linear::wiener;
+use super::{LinearMap, Spectrum};
+use crate::error::{Error, Result};
+use crate::frame::{Frame, Shape};
+
+/// Largest side of a point spread function, in pixels.
+pub const MAX_PSF: usize = 255;
+
+/// Singular values well below this are left to the prior, where there are any.
+const TRUNCATION: f32 = 0.02;
+/// Above this smallest value of a kernel's spectrum its blur is undone to the end.
+const WELL_CONDITIONED: f32 = 0.05;
+
+/// `y = crop(k * x)`: a measurement holds only pixels whose whole kernel lies within the scene,
+/// so a scene is larger than its measurement by the kernel's size less one. Nothing is assumed
+/// about what lies beyond a frame: it is part of the scene, and mostly up to the prior.
+///
+/// The convolution goes by Fourier transforms on a grid that holds the scene, where what wraps
+/// around falls outside of the measurement. `A A^T` is nearly diagonal there, which
+/// preconditions the conjugate gradients of the pseudo-inverse.
+pub struct Psf {
+    name: String,
+    scene: Shape,
+    /// `(height, width)` of the kernel, and the kernel.
+    kernel: (usize, usize),
+    taps: Vec<f32>,
+    grid: Grid,
+    /// The kernel's transform on the grid.
+    response: Vec<Complex<f32>>,
+    smallest: f32,
+    row_sum: f32,
+}
+
+/// The size of the kernel in a picture of it, `(height, width)`.
+pub fn kernel_size(name: &str, picture: &Frame) -> Result<(usize, usize)> {
+    let Shape { height, width, .. } = picture.shape;
+    if height > MAX_PSF || width > MAX_PSF {
+        let expected = format!("sides up to {MAX_PSF}");
+        return Err(Error::shape(
+            &format!("point spread function {name}"),
+            expected,
+            picture.shape,
+        ));
+    }
+    Ok((height, width))
+}
+
+impl Psf {
+    /// The blur of a scene of size `scene` by the kernel in a picture (black is 0; the kernel is
+    /// scaled to a sum of 1; colours are averaged). `name` stands in the spec.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for kernels that are black, larger than [`MAX_PSF`] or than the scene.
+    pub fn new(name: &str, picture: &Frame, scene: Shape) -> Result<Psf> {
+        let what = format!("point spread function {name}");
+        let (height, width) = kernel_size(name, picture)?;
+        if height > scene.height || width > scene.width {
+            let expected = format!("at most the scene's {}x{}", scene.width, scene.height);
+            return Err(Error::shape(&what, expected, picture.shape));
+        }
+        let channels = picture.shape.channels;
+        let value = |i: usize| {
+            let sum = (0..channels).map(|c| f64::from(picture.channel(c)[i]) + 1.0).sum::<f64>();
+            0.5 * sum / channels as f64
+        };
+        let kernel: Vec<f64> = (0..height * width).map(value).collect();
+        let sum: f64 = kernel.iter().sum();
+        // An all-black picture of floats is zero up to their rounding.
+        if sum.is_nan() || sum <= 1e-6 {
+            return Err(Error::shape(&what, "something that is not black", "a black picture"));
+        }
+        let grid = Grid::new(scene.height, scene.width);
+        let mut response = vec![Complex::default(); grid.height * grid.width];
+        for (i, k) in kernel.iter().enumerate() {
+            response[i / width * grid.width + i % width] = Complex::new((k / sum) as f32, 0.0);
+        }
+        grid.transform(&mut response);
+        let smallest = response.iter().map(|k| k.norm()).fold(f32::MAX, f32::min);
+        let taps: Vec<f32> = kernel.iter().map(|k| (k / sum) as f32).collect();
+        let row_sum = taps.iter().map(|k| k.abs()).sum();
+        let kernel = (height, width);
+        Ok(Psf { name: name.into(), scene, kernel, taps, grid, response, smallest, row_sum })
+    }
+
+    /// Where the measurement lies on the grid.
+    fn offset(&self) -> (usize, usize) {
+        (self.kernel.0 - 1, self.kernel.1 - 1)
+    }
+
+    /// Puts planes of `from` at `from_at` on the grid, multiplies its spectrum and cuts `to` out
+    /// at `to_at`.
+    fn through(
+        &self,
+        from: (&[f32], Shape, (usize, usize)),
+        to: (&mut [f32], Shape, (usize, usize)),
+        filter: impl Fn(Complex<f32>) -> Complex<f32>,
+    ) {
+        let (from, from_shape, from_at) = from;
+        let (to, to_shape, to_at) = to;
+        let width = self.grid.width;
+        let mut buffer = vec![Complex::default(); self.response.len()];
+        // A real kernel treats the two parts of a complex picture alike: two channels at a time.
+        let pairs = from.chunks(2 * from_shape.plane());
+        for (from, to) in pairs.zip(to.chunks_mut(2 * to_shape.plane())) {
+            buffer.fill(Complex::default());
+            for (part, plane) in from.chunks(from_shape.plane()).enumerate() {
+                for (i, row) in plane.chunks(from_shape.width).enumerate() {
+                    let at = (from_at.0 + i) * width + from_at.1;
+                    for (c, v) in buffer[at..].iter_mut().zip(row) {
+                        if part == 0 { c.re = *v } else { c.im = *v }
+                    }
+                }
+            }
+            self.grid.filter(&mut buffer, |i| filter(self.response[i]));
+            for (part, plane) in to.chunks_mut(to_shape.plane()).enumerate() {
+                for (i, row) in plane.chunks_mut(to_shape.width).enumerate() {
+                    let at = (to_at.0 + i) * width + to_at.1;
+                    for (v, c) in row.iter_mut().zip(&buffer[at..]) {
+                        *v = if part == 0 { c.re } else { c.im };
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl LinearMap for Psf {
+    fn spec(&self) -> String {
+        format!("blur:{}", self.name)
+    }
+
+    fn scene(&self) -> Shape {
+        self.scene
+    }
+
+    fn measurement(&self) -> Shape {
+        let Shape { channels, height, width } = self.scene;
+        Shape::new(channels, height + 1 - self.kernel.0, width + 1 - self.kernel.1)
+    }
+
+    fn apply(&self, x: &[f32], y: &mut [f32]) {
+        self.through((x, self.scene, (0, 0)), (y, self.measurement(), self.offset()), |k| k);
+    }
+
+    fn adjoint(&self, y: &[f32], x: &mut [f32]) {
+        let from = (y, self.measurement(), self.offset());
+        self.through(from, (x, self.scene, (0, 0)), |k| k.conj());
+    }
+
+    fn precondition(&self, eta: f32, r: &[f32], out: &mut [f32]) {
+        let (shape, at) = (self.measurement(), self.offset());
+        let floor = eta.max(1e-6);
+        self.through((r, shape, at), (out, shape, at), |k| {
+            Complex::new(1.0 / (k.norm_sqr() + floor), 0.0)
+        });
+    }
+
+    fn spectrum(&self) -> Option<Spectrum> {
+        // No singular value of a part is above those of the whole; the sum of a non-negative
+        // kernel is nearly attained by smooth pictures.
+        Some(Spectrum::Bound { max: self.row_sum })
+    }
+
+    fn truncation(&self) -> f32 {
+        if self.smallest >= WELL_CONDITIONED { 0.0 } else { TRUNCATION }
+    }
+
+    fn held_bytes(&self) -> u64 {
+        (self.response.len() * size_of::<Complex<f32>>()) as u64
+    }
+
+    fn contents(&self) -> Vec<f32> {
+        self.taps.clone()
+    }
+
+    fn max_row_sum(&self) -> Option<f32> {
+        Some(self.row_sum)
+    }
+
+    fn uncertainty(&self) -> f64 {
+        0.4
+    }
+
+    /// The blurred picture, its border continued outward, sharpened by Wiener's filter for
+    /// details of 0.1.
+    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
+        let shape = self.measurement();
+        let mut x = vec![0.0; self.scene.len()];
+        for (x, y) in x.chunks_mut(self.scene.plane()).zip(y.chunks(shape.plane())) {
+            for (i, row) in x.chunks_mut(self.scene.width).enumerate() {
+                let from = i.saturating_sub(self.offset().0 / 2).min(shape.height - 1);
+                for (j, v) in row.iter_mut().enumerate() {
+                    let at = j.saturating_sub(self.offset().1 / 2).min(shape.width - 1);
+                    *v = y[from * shape.width + at];
+                }
+            }
+        }
+        let mut r = vec![0.0; y.len()];
+        self.apply(&x, &mut r);
+        r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
+        let mut correction = vec![0.0; x.len()];
+        self.pinv(&r, &wiener(sigma_y.max(ROUNDING), 0.1), &mut correction);
+        x.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
+        x
+    }
+}
+
+/// Standard deviation of the rounding to 8 bits, in units of `[-1, 1]`.
+const ROUNDING: f64 = 0.2887 / 127.5;
+
+/// Fourier transforms of complex pictures of one size.
+struct Grid {
+    height: usize,
+    width: usize,
+    rows: [Arc<dyn Fft<f32>>; 2],
+    columns: [Arc<dyn Fft<f32>>; 2],
+}
+
+/// Columns that are worked on together: what two cache lines hold of a row.
+const COLUMNS: usize = 16;
+
+impl Grid {
+    /// A grid of at least this size, of sides whose transforms are fast.
+    fn new(height: usize, width: usize) -> Grid {
+        let (height, width) = (fast_size(height), fast_size(width));
+        let mut planner = FftPlanner::new();
+        let mut both = |n| [planner.plan_fft_forward(n), planner.plan_fft_inverse(n)];
+        Grid { height, width, rows: both(width), columns: both(height) }
+    }
+
+    /// The spectrum of a picture, in place.
+    fn transform(&self, picture: &mut [Complex<f32>]) {
+        self.rows[0].process(picture);
+        self.each_column(picture, |_, column, scratch| {
+            self.columns[0].process_with_scratch(column, scratch);
+        });
+    }
+
+    /// Multiplies the spectrum of a picture by `factor(index)`.
+    fn filter(&self, picture: &mut [Complex<f32>], factor: impl Fn(usize) -> Complex<f32>) {
+        self.rows[0].process(picture);
+        let scale = 1.0 / (self.height * self.width) as f32;
+        self.each_column(picture, |x, column, scratch| {
+            self.columns[0].process_with_scratch(column, scratch);
+            for (y, c) in column.iter_mut().enumerate() {
+                *c = *c * factor(y * self.width + x) * scale;
+            }
+            self.columns[1].process_with_scratch(column, scratch);
+        });
+        self.rows[1].process(picture);
+    }
+
+    fn each_column(
+        &self,
+        picture: &mut [Complex<f32>],
+        work: impl Fn(usize, &mut [Complex<f32>], &mut [Complex<f32>]),
+    ) {
+        let scratch = self.columns.iter().map(|c| c.get_inplace_scratch_len()).max().unwrap_or(0);
+        let mut scratch = vec![Complex::default(); scratch];
+        let mut columns = vec![Complex::default(); COLUMNS * self.height];
+        for left in (0..self.width).step_by(COLUMNS) {
+            let count = COLUMNS.min(self.width - left);
+            for (i, row) in picture.chunks(self.width).enumerate() {
+                for (j, v) in row[left..left + count].iter().enumerate() {
+                    columns[j * self.height + i] = *v;
+                }
+            }
+            for (j, column) in columns.chunks_mut(self.height).take(count).enumerate() {
+                work(left + j, column, &mut scratch);
+            }
+            for (i, row) in picture.chunks_mut(self.width).enumerate() {
+                for (j, v) in row[left..left + count].iter_mut().enumerate() {
+                    *v = columns[j * self.height + i];
+                }
+            }
+        }
+    }
+}
+
+/// The smallest number from `n` on without prime factors above 5.
+fn fast_size(n: usize) -> usize {
+    let smooth = |mut n: usize| {
+        for p in [2, 3, 5] {
+            while n.is_multiple_of(p) {
+                n /= p;
+            }
+        }
+        n == 1
+    };
+    (n.max(1)..).find(|&n| smooth(n)).unwrap_or(n)
+}
