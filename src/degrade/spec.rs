@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::{DisjointRows, Gray, Mask, Mosaic, Pool, Stage};
+use super::{DisjointRows, Gray, Mask, Mosaic, Planes, Pool, Stage};
 use crate::classical::demosaic::Bayer;
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Shape};
@@ -19,6 +19,7 @@ enum Part {
     Mask(PathBuf),
     Gray,
     Bayer(Bayer),
+    Planes(usize, usize),
 }
 
 /// Reads the picture of a mask.
@@ -108,6 +109,10 @@ impl std::fmt::Display for Spec {
                 Part::Mask(path) => write!(f, "mask:{}", path.display())?,
                 Part::Gray => f.write_str("gray")?,
                 Part::Bayer(bayer) => write!(f, "bayer:{}", bayer.name())?,
+                Part::Planes(2, 1) => f.write_str("422")?,
+                Part::Planes(4, _) => f.write_str("411")?,
+                Part::Planes(1, _) => f.write_str("444")?,
+                Part::Planes(..) => f.write_str("420")?,
             }
         }
         Ok(())
@@ -120,7 +125,7 @@ impl Part {
     }
 
     fn stage(&self, input: Shape, load: Load) -> Result<Box<dyn Stage>> {
-        if matches!(self, Part::Gray | Part::Bayer(_)) && input.channels != 3 {
+        if matches!(self, Part::Gray | Part::Bayer(_) | Part::Planes(..)) && input.channels != 3 {
             let spec = Spec { parts: vec![self.clone()] };
             let what = format!("what goes into `{spec}`");
             return Err(Error::shape(&what, "3 channels", input));
@@ -129,6 +134,7 @@ impl Part {
             Part::Pool(n) => Box::new(Pool::new(*n, input)),
             Part::Gray => Box::new(Gray::new(input)),
             Part::Bayer(bayer) => Box::new(Mosaic::new(*bayer, input)),
+            Part::Planes(across, down) => Box::new(Planes::new(*across, *down, input)),
             Part::Mask(path) => {
                 Box::new(Mask::new(&path.display().to_string(), &load(path)?, input)?)
             }
@@ -148,6 +154,11 @@ fn parse_part(text: &str) -> Result<Option<Part>> {
     match (name, argument) {
         ("none", None) => Ok(None),
         ("gray", None) => Ok(Some(Part::Gray)),
+        // What video adds to a degradation; a measurement of it is no picture.
+        ("420", None) => Ok(Some(Part::Planes(2, 2))),
+        ("422", None) => Ok(Some(Part::Planes(2, 1))),
+        ("411", None) => Ok(Some(Part::Planes(4, 1))),
+        ("444", None) => Ok(Some(Part::Planes(1, 1))),
         ("none" | "gray", Some(a)) => refuse(&format!("`{name}` without an argument"), a),
         ("sr", Some(a)) => match a.parse::<usize>() {
             Ok(n) if (2..=16).contains(&n) => Ok(Some(Part::Pool(n))),
