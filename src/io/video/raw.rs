@@ -54,5 +54,7 @@ impl<R: Read + Send> Frames for RawReader<R> {
 /// any size: memory is taken as bytes come.
 pub fn fill(input: &mut impl Read, bytes: &mut Vec<u8>, size: usize) -> io::Result<usize> {
     bytes.clear();
+    const FIRST: usize = 1 << 20;
+    bytes.reserve_exact(size.min(FIRST));
     input.take(size as u64).read_to_end(bytes)
 }
