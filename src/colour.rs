@@ -62,6 +62,13 @@ impl Coding {
         }
     }
 
+    /// Noise of which strength in R'G'B', white, looks like noise of strength 1 in the planes:
+    /// equally strong in luma, which decides how a picture looks. The mean of three channels has
+    /// noise weaker by the root of three.
+    pub fn noise_gain(&self) -> f64 {
+        3f64.sqrt() * f64::from(code_max(self.bits)) / self.levels()[0]
+    }
+
     /// What black is in each plane, in `[-1, 1]`.
     pub fn black(&self) -> [f32; 3] {
         let [_, _, black, middle] = self.levels();
@@ -97,12 +104,6 @@ impl Affine {
         let matrix = std::array::from_fn(|i| std::array::from_fn(|j| minor(j, i) / det));
         let linear = Affine { matrix, offset: [0.0; 3] };
         Affine { matrix, offset: linear.at(self.offset).map(|v| -v) }
-    }
-
-    /// By how much white noise grows: the root of the mean variance of the images' values.
-    pub fn noise_gain(&self) -> f64 {
-        let sum: f64 = self.matrix.iter().flatten().map(|v| v * v).sum();
-        (sum / 3.0).sqrt()
     }
 }
 
@@ -156,11 +157,12 @@ mod tests {
     }
 
     #[test]
-    fn noise_grows_by_its_root_mean_square() {
-        let coding = Coding { matrix: Matrix::Bt601, full: true, bits: 8, mono: false };
-        // The columns of the standard's matrix.
-        let columns = [[1.0, 1.0, 1.0], [0.0, -0.344_136, 1.772], [1.402, -0.714_136, 0.0]];
-        let expected = (columns.iter().flatten().map(|v: &f64| v * v).sum::<f64>() / 3.0).sqrt();
-        assert!((coding.to_rgb().noise_gain() - expected).abs() < 1e-3);
+    fn the_gain_of_noise_is_that_of_luma() {
+        let coding = Coding { matrix: Matrix::Bt601, full: false, bits: 8, mono: false };
+        // White noise in R'G'B' is weaker by the root of three in their mean.
+        let expected = 3f64.sqrt() * 255.0 / 219.0;
+        assert!((coding.noise_gain() - expected).abs() < 1e-9);
+        let gray = Coding { full: true, mono: true, ..coding };
+        assert!((gray.noise_gain() - 3f64.sqrt()).abs() < 1e-9);
     }
 }

@@ -1,29 +1,27 @@
 //! A prior of R'G'B' pictures as one of their coded planes.
 
 use super::{Evaluator, Identity, Prior};
-use crate::colour::Affine;
+use crate::colour::{Affine, Coding};
 use crate::error::Result;
 use crate::schedule::{Diffusion, Level};
 
 /// Knows scenes of Y', Cb and Cr planes (or of luma alone, three times the same) by what an RGB
 /// prior knows of them.
 ///
-/// The map from planes to R'G'B' is linear but not orthogonal: white noise in the planes is
-/// correlated noise in R'G'B', [`Affine::noise_gain`] times as strong on average. The RGB prior is
-/// asked at the level of that strength, with the state scaled accordingly.
+/// The map from planes to R'G'B' is linear but not orthogonal: white noise in the planes is noise
+/// in R'G'B' that is much the same in all channels. The RGB prior is asked at the level whose
+/// white noise is as strong in luma, [`Coding::noise_gain`] times that of the planes, with the
+/// state scaled accordingly.
 pub struct Coded<'a> {
     inner: &'a dyn Prior,
     to_rgb: Affine,
+    gain: f64,
 }
 
 impl<'a> Coded<'a> {
-    /// `to_rgb` maps a pixel's planes to R'G'B', both in `[-1, 1]`.
-    pub fn new(inner: &'a dyn Prior, to_rgb: Affine) -> Coded<'a> {
-        Coded { inner, to_rgb }
-    }
-
-    fn gain(&self) -> f64 {
-        self.to_rgb.noise_gain()
+    /// For planes of this coding.
+    pub fn new(inner: &'a dyn Prior, coding: Coding) -> Coded<'a> {
+        Coded { inner, to_rgb: coding.to_rgb(), gain: coding.noise_gain() }
     }
 }
 
@@ -41,7 +39,7 @@ impl Prior for Coded<'_> {
     }
 
     fn halo(&self, sigma: f64) -> usize {
-        self.inner.halo(self.gain() * sigma)
+        self.inner.halo(self.gain * sigma)
     }
 
     fn diffusion(&self) -> &Diffusion {
@@ -54,7 +52,7 @@ impl Prior for Coded<'_> {
             diffusion: self.inner.diffusion().clone(),
             to_rgb: self.to_rgb,
             from_rgb: self.to_rgb.inverse(),
-            gain: self.gain(),
+            gain: self.gain,
             rgb: Vec::new(),
         }))
     }

@@ -33,7 +33,7 @@ fn frame_of(format: &Format) -> Vec<u8> {
 /// Restores one frame of luma and chroma.
 fn restored(spec: &str, input: Format, output: Format, coding: Coding) -> (Vec<u8>, Outcome) {
     let model = bundled().unwrap();
-    let prior = Coded::new(&model, coding.to_rgb());
+    let prior = Coded::new(&model, coding);
     let ratio = match input.chroma() {
         (2, 2) => "420",
         (2, 1) => "422",
@@ -138,7 +138,7 @@ fn a_developed_mosaic_stays_in_the_picture() {
 fn holes_of_masks_are_black_as_the_stream_has_it() {
     let model = bundled().unwrap();
     let coding = coding(false, 8);
-    let prior = Coded::new(&model, coding.to_rgb());
+    let prior = Coded::new(&model, coding);
     let packing = Packing::Planar { across: 2, down: 2 };
     let format = Format { width: 32, height: 32, packing, bits: 8, stride: None };
     let mask = |_: &std::path::Path| {

@@ -12,7 +12,7 @@ use super::args::Stream;
 use super::heat::Heat;
 use super::job;
 use crate::boards;
-use crate::colour::Affine;
+use crate::colour::Coding;
 use crate::degrade::{Degradation, Spec};
 use crate::error::{Error, Result};
 use crate::frame::Shape;
@@ -51,12 +51,11 @@ pub fn run(args: Stream) -> Result<()> {
     let scene = a.scene();
     let (output, header) = source.output(&args, scene)?;
     let coding = source.coding(&args, scene)?;
-    let to_rgb = coding.map(|c| c.to_rgb());
-    let coded = to_rgb.map(|map| Coded::new(&model, map));
+    let coded = coding.map(|coding| Coded::new(&model, coding));
     let prior: &dyn Prior = coded.as_ref().map_or(&model, |c| c);
 
     let threads = job::threads(args.threads, &machine, board);
-    let (rgb, mut settings) = settings(&args, &a, &model, to_rgb, threads)?;
+    let (rgb, mut settings) = settings(&args, &a, &model, coding, threads)?;
     let limit = job::memory(args.max_memory.as_deref(), &machine)?;
     let planned = plan::Job {
         a: &a,
@@ -119,10 +118,10 @@ fn settings(
     args: &Stream,
     a: &dyn Degradation,
     model: &Model,
-    to_rgb: Option<Affine>,
+    coding: Option<Coding>,
     threads: usize,
 ) -> Result<(Settings, Settings)> {
-    let gain = to_rgb.map_or(1.0, |map| map.noise_gain());
+    let gain = coding.map_or(1.0, |coding| coding.noise_gain());
     let rgb = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,

@@ -108,7 +108,7 @@ impl Source {
         };
         let full = self.range == Range::Full;
         let mono = scene.channels == 1;
-        let coded = self.format.is_ycbcr() || (mono && !full);
+        let coded = self.format.is_ycbcr() || mono;
         let bits = self.format.bits;
         Ok(coded.then_some(Coding { matrix, full, bits, mono }))
     }
