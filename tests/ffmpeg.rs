@@ -201,3 +201,48 @@ fn noise_of_a_video_is_removed() {
         }
     }
 }
+
+/// A camera that stands still: what is known of the scene grows, and the prior rests.
+#[test]
+fn a_still_scene_costs_less_and_looks_better() {
+    let crop = "crop=192:128:80:60,scale=96:64:flags=area";
+    let pixels = "-pix_fmt yuv420p -strict -1 -f yuv4mpegpipe -";
+    let clean = ffmpeg(&format!("-loop 1 -r 10 -i {CAT} -vf {crop} -frames:v 10 {pixels}"), &[]);
+    let input = noisy(&clean, 10.0);
+    let folder = Folder::new();
+    let log = folder.arg("log");
+    let how = ["-d", "none", "--noise", "10", "--log", &log];
+    let cold = ddnm(&how, &input);
+    std::fs::remove_file(&log).unwrap();
+    let warm = ddnm(&[&how[..], &["--warm"]].concat(), &input);
+    let lines = std::fs::read_to_string(&log).unwrap();
+    let evaluations: Vec<f64> = lines
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter_map(|line| line["evaluations"].as_f64())
+        .collect();
+    assert_eq!(evaluations.len(), 10);
+    let later: f64 = evaluations[1..].iter().sum();
+    assert!(later <= 9.0 * evaluations[0] / 5.0, "{evaluations:?}");
+    let quality = |video: &[u8]| {
+        let frames = luma(video).into_iter().zip(luma(&clean));
+        frames.map(|(x, clean)| psnr(&x, &clean).unwrap()).collect::<Vec<f64>>()
+    };
+    let (cold, warm) = (quality(&cold), quality(&warm));
+    assert_eq!(cold[0], warm[0]);
+    assert!((1..10).all(|i| warm[i] > cold[i]), "{warm:?}, cold {cold:?}");
+    assert!(warm[9] > cold[9] + 3.0, "{warm:?}, cold {cold:?}");
+}
+
+/// A camera that moves: nothing that has gone may stay behind.
+#[test]
+fn a_moving_scene_looks_as_good_warm_as_cold() {
+    let clean = y4m("yuv420p", 4, "");
+    let input = noisy(&clean, 10.0);
+    let cold = ddnm(&["-d", "none", "--noise", "10"], &input);
+    let warm = ddnm(&["-d", "none", "--noise", "10", "--warm"], &input);
+    for ((cold, warm), clean) in luma(&cold).iter().zip(&luma(&warm)).zip(&luma(&clean)) {
+        let (cold, warm) = (psnr(cold, clean).unwrap(), psnr(warm, clean).unwrap());
+        assert!(warm > cold - 0.1, "{warm} dB, cold {cold} dB");
+    }
+}

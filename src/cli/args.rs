@@ -212,6 +212,10 @@ pub struct Stream {
     /// sample mode: number of the draw (default 0)
     #[argh(option, default = "0")]
     pub seed: u64,
+    /// begin with the last frame: where nothing but noise has changed, measurements are averaged
+    /// and nothing is evaluated
+    #[argh(switch)]
+    pub warm: bool,
     /// frames that may wait to be restored (default 4)
     #[argh(option, default = "4")]
     pub queue: usize,

@@ -10,6 +10,7 @@ use super::grid::{Grid, Tile};
 use super::order::{Order, Task};
 use super::step::Steps;
 use super::strip::Strip;
+use super::warm::Warm;
 use super::{Finished, OnFinished, OnProgress, Progress, Settings, grids};
 use crate::degrade::{Degradation, Reach, full_width};
 use crate::error::{Error, Result};
@@ -22,12 +23,13 @@ pub fn run(
     source: &mut dyn Rows,
     prior: &dyn Prior,
     settings: &Settings,
+    warm: Option<&Warm>,
     done: OnFinished,
     progress: OnProgress,
 ) -> Result<()> {
     let grids = grids(a, prior, &settings.levels);
     let total = grids.iter().map(Grid::len).sum();
-    let wave = Wave { steps: Steps { a, settings }, prior };
+    let wave = Wave { steps: Steps { a, settings }, prior, warm };
     let mut workers: Vec<Worker> =
         (0..settings.threads).map(|_| Worker::new(&grids, a, prior)).collect();
     let mut strips = Strips::new(a, grids.len(), settings.generative < 1.0);
@@ -42,6 +44,9 @@ pub fn run(
                 strips.measure(support.end, source)?;
                 let mut x = a.classical_rows(rows.clone(), &strips.y.rows(support));
                 let region = full_width(rows, a.scene());
+                if let Some(warm) = warm {
+                    warm.start(region, &mut x);
+                }
                 if let Some(classical) = &mut strips.classical {
                     classical.append(region, &x);
                 }
@@ -67,6 +72,9 @@ pub fn run(
                     let b = settings.generative;
                     let classical = classical.rows(rows);
                     x.iter_mut().zip(&classical).for_each(|(x, c)| *x = c + b * (*x - c));
+                }
+                if let Some(warm) = warm {
+                    warm.keep(region, &mut x);
                 }
                 let measured = a.measured(region);
                 let y = strips.y.rows(measured.y..measured.y + measured.height);
@@ -124,6 +132,7 @@ impl Strips {
 struct Wave<'a> {
     steps: Steps<'a>,
     prior: &'a dyn Prior,
+    warm: Option<&'a Warm>,
 }
 
 /// What the workers share besides the states.
@@ -214,6 +223,11 @@ impl Wave<'_> {
         worker: &mut Worker,
     ) -> Result<Vec<f32>> {
         let scene = self.steps.a.scene();
+        if self.warm.is_some_and(|warm| !warm.needs(k, tile.core())) {
+            let mut same = vec![0.0; tile.core().shape(scene.channels).len()];
+            state.read(tile.core(), &mut same);
+            return Ok(same);
+        }
         let (height, width) = (tile.rows.size, tile.columns.size);
         let (pixels, channels) = (height * width, self.prior.channels());
         let evaluator = match worker.evaluators.entry((height, width)) {

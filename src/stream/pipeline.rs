@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, Shape};
 use crate::io::video::{Format, Sensor};
 use crate::prior::Prior;
-use crate::sampler::{Settings, restore};
+use crate::sampler::{Memory, Settings, grids, restore_warm};
 
 /// What a stream of frames is restored with; see [`Pipeline`].
 pub struct Parts<'a> {
@@ -21,6 +21,8 @@ pub struct Parts<'a> {
     pub output: Format,
     /// For frames of a raw sensor.
     pub sensor: Option<Sensor>,
+    /// Whether frames begin with what is known of the scene from the one before.
+    pub warm: bool,
     /// What black is in each channel of the measurement, in `[-1, 1]`: there a mask left nothing.
     pub black: Vec<f32>,
 }
@@ -34,6 +36,7 @@ pub struct Pipeline<'a> {
     gain: Vec<f32>,
     singular: Vec<f32>,
     y: Frame,
+    memory: Option<Memory>,
 }
 
 /// What is said of a frame that has been restored.
@@ -77,7 +80,7 @@ impl<'a> Pipeline<'a> {
         a.dc_gain(Region::whole(scene), &mut gain);
         a.singular_values(Region::whole(scene), &mut singular);
         let y = Frame::filled(a.measurement(), 0.0);
-        Ok(Pipeline { parts, written, gain, singular, y })
+        Ok(Pipeline { parts, written, gain, singular, y, memory: None })
     }
 
     /// Restores the frame in `bytes`, of the input's format, into `out`. `pause` is called after
@@ -90,16 +93,27 @@ impl<'a> Pipeline<'a> {
     ) -> Result<Outcome> {
         self.measure(bytes);
         let Parts { a, prior, settings, output, .. } = &self.parts;
-        let x = restore(*a, &self.y, *prior, settings, &mut |_| {
+        let last = self.memory.take();
+        let warm = last.map(|m| m.compare(*a, &self.y, settings)).transpose()?;
+        let x = restore_warm(*a, &self.y, *prior, settings, warm.as_ref(), &mut |_| {
             pause();
             ControlFlow::Continue(())
         })?;
+        let evaluations = match &warm {
+            None => settings.levels.len() as f64,
+            Some(warm) => warm.evaluations(&grids(*a, *prior, &settings.levels)),
+        };
+        if self.parts.warm {
+            self.memory = Some(match warm {
+                None => Memory::new(x.clone(), self.y.clone()),
+                Some(warm) => warm.remember(x.clone(), self.y.clone()),
+            });
+        }
         let whole = Region::whole(a.scene());
         let mut samples = vec![0.0; self.written.measurement().len()];
         self.written.apply(whole, &x.data, &mut samples);
         output.pack(&samples, out);
         let (residual_max, residual_rms) = self.residual(out, x);
-        let evaluations = settings.levels.len() as f64;
         Ok(Outcome { evaluations, residual_max, residual_rms })
     }
 

@@ -46,8 +46,16 @@ fn restored(spec: &str, input: Format, output: Format, coding: Coding) -> (Vec<u
     let [y, cb, cr] = coding.black();
     let mut black = vec![y; input.shape().channels - 2];
     black.extend([cb, cr]);
-    let parts =
-        Parts { a: &a, prior: &prior, settings: &settings, input, output, sensor: None, black };
+    let parts = Parts {
+        a: &a,
+        prior: &prior,
+        settings: &settings,
+        input,
+        output,
+        sensor: None,
+        warm: false,
+        black,
+    };
     let mut out = Vec::new();
     let outcome = Pipeline::new(parts).unwrap().frame(&frame_of(&input), &mut out, &mut || {});
     (out, outcome.unwrap())
@@ -121,6 +129,7 @@ fn a_developed_mosaic_stays_in_the_picture() {
         input,
         output,
         sensor: Some(sensor),
+        warm: false,
         black: vec![-1.0],
     };
     let mut out = Vec::new();
@@ -156,6 +165,7 @@ fn holes_of_masks_are_black_as_the_stream_has_it() {
         input: format,
         output: format,
         sensor: None,
+        warm: false,
         black,
     };
     // A flat scene of codes 126, 90, 160, with holes.
@@ -189,8 +199,16 @@ fn parts_that_do_not_fit_are_refused() {
     let a = a.build(Shape::new(3, 16, 16), &|_| unreachable!()).unwrap();
     let refused = |input, output| {
         let (black, sensor) = (vec![-1.0; 3], None);
-        let parts =
-            Parts { a: &a, prior: &model, settings: &settings, input, output, sensor, black };
+        let parts = Parts {
+            a: &a,
+            prior: &model,
+            settings: &settings,
+            input,
+            output,
+            sensor,
+            warm: false,
+            black,
+        };
         Pipeline::new(parts).err().map(|e| e.exit_code())
     };
     let double = Format { width: 16, height: 16, ..format };

@@ -40,6 +40,10 @@ pub fn run(args: Stream) -> Result<()> {
         let why = "stream: expected a pipe or a file for the frames, found a terminal";
         return Err(Error::Usage(why.into()));
     }
+    if args.warm && args.mode != "faithful" {
+        let why = format!("warm: expected the mode faithful, found {}", args.mode);
+        return Err(Error::Usage(why));
+    }
     let log = Log::open(args.log.as_deref(), args.quiet)?;
     let machine = boards::detect(Path::new("/"))?;
     let board = args.board.as_deref().map(boards::find).transpose()?;
@@ -61,7 +65,7 @@ pub fn run(args: Stream) -> Result<()> {
         a: &a,
         prior: &model,
         settings: &rgb,
-        input_bytes: held_bytes(&a, &source.format, &output, args.queue),
+        input_bytes: held_bytes(&args, &a, &source.format, &output),
         bits: 8,
         output_is_held: false,
     };
@@ -85,6 +89,7 @@ pub fn run(args: Stream) -> Result<()> {
         input: source.format,
         output,
         sensor: source.sensor,
+        warm: args.warm,
         black,
     };
     let pipeline = Pipeline::new(parts)?;
@@ -142,9 +147,11 @@ fn settings(
 
 /// Memory for whole frames: those that wait and those at hand as bytes, and the measurement, what
 /// is known of it, the result and what is written of it as numbers.
-fn held_bytes(a: &dyn Degradation, input: &Format, output: &Format, queue: usize) -> u64 {
+fn held_bytes(args: &Stream, a: &dyn Degradation, input: &Format, output: &Format) -> u64 {
     let (y, x) = (a.measurement().len(), a.scene().len());
-    let numbers = 5 * y + x + 2 * output.shape().len();
-    let bytes = (queue + 2) * input.frame_bytes() + output.frame_bytes();
+    // The last measurement and result, and the start that is made of it.
+    let remembered = if args.warm { y + 2 * x } else { 0 };
+    let numbers = 5 * y + x + remembered + 2 * output.shape().len();
+    let bytes = (args.queue + 2) * input.frame_bytes() + output.frame_bytes();
     (numbers * size_of::<f32>() + bytes) as u64
 }

@@ -196,7 +196,7 @@ fn a_huge_frame_in_a_short_stream_takes_no_memory() {
     let mut bytes = Vec::new();
     let error = reader.next(&mut bytes).unwrap_err();
     assert!(error.to_string().contains("3 of its 1610612736 bytes"), "{error}");
-    assert!(bytes.capacity() < 1 << 20);
+    assert!(bytes.capacity() <= 1 << 20);
 }
 
 #[test]
