@@ -25,6 +25,8 @@ pub enum Error {
     Memory { needed: u64, limit: u64, smallest: u64 },
     /// Not-a-number, or a residual above its bound.
     Numerical { what: String, expected: String, found: String },
+    /// Some frames of a stream could not be used; the others are done.
+    Frames { failed: u64, whole: u64 },
     /// A file that cannot be written.
     Output { path: PathBuf, reason: String },
     /// The caller asked to stop.
@@ -55,6 +57,7 @@ impl Error {
     /// The process exit code that stands for this kind of error.
     pub fn exit_code(&self) -> i32 {
         match self {
+            Error::Frames { .. } => 1,
             Error::Usage(_) | Error::Spec { .. } => 2,
             Error::Input { .. } | Error::Shape { .. } => 3,
             Error::Model { .. } => 4,
@@ -89,6 +92,9 @@ impl fmt::Display for Error {
             ),
             Error::Numerical { what, expected, found } => {
                 write!(f, "{what}: expected {expected}, found {found}")
+            }
+            Error::Frames { failed, whole } => {
+                write!(f, "expected whole frames, found {failed} broken ones beside {whole} whole")
             }
             Error::Output { path, reason } => {
                 write!(f, "cannot write {}: {reason}", path.display())

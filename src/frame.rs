@@ -186,9 +186,9 @@ pub fn from_code(code: u16, bits: u8) -> f32 {
     code as f32 * (2.0 / code_max(bits)) - 1.0
 }
 
-/// Largest code value of `bits` bits, 8 or 16.
+/// Largest code value of `bits` bits, 1 to 16.
 pub fn code_max(bits: u8) -> f32 {
-    if bits == 16 { 65535.0 } else { 255.0 }
+    ((1u32 << bits.min(16)) - 1) as f32
 }
 
 #[cfg(test)]
@@ -197,7 +197,7 @@ mod tests {
 
     #[test]
     fn every_code_value_survives_the_round_trip() {
-        for bits in [8u8, 16] {
+        for bits in 1..=16 {
             for code in 0..=code_max(bits) as u16 {
                 assert_eq!(to_code(from_code(code, bits), bits), code, "{bits} bits");
             }

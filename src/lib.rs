@@ -7,6 +7,7 @@ pub mod boards;
 pub mod certificate;
 pub mod classical;
 pub mod cli;
+pub mod colour;
 pub mod degrade;
 pub mod error;
 pub mod frame;
@@ -19,6 +20,7 @@ pub mod plan;
 pub mod prior;
 pub mod sampler;
 pub mod schedule;
+pub mod stream;
 pub mod weights;
 
 pub use error::{Error, Result};

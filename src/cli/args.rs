@@ -45,6 +45,7 @@ pub struct Top {
 #[argh(subcommand)]
 pub enum Command {
     Restore(Restore),
+    Stream(Stream),
     Degrade(Degrade),
     Compare(Compare),
     Inspect(Inspect),
@@ -126,6 +127,117 @@ pub struct Restore {
     #[argh(switch)]
     pub json: bool,
     /// no progress
+    #[argh(switch, short = 'q')]
+    pub quiet: bool,
+}
+
+/// Restore frames from standard input to standard output, one after another, until they end or a
+/// signal comes. What goes out is like what comes in: the same tags, colours and depth.
+#[derive(FromArgs, ArgsInfo)]
+#[argh(subcommand, name = "stream")]
+pub struct Stream {
+    /// what happened to the scene (see ddnm --help)
+    #[argh(option, short = 'd')]
+    pub degradation: String,
+    /// what comes in: y4m (default), yuv420p, nv12, rgb24, gray8, gray16le, and of a sensor
+    /// bayer8, bayer10, bayer12, bayer16, raw10 or raw12 (the last two packed as MIPI does)
+    #[argh(option, default = "String::from(\"y4m\")")]
+    pub format: String,
+    /// what goes out: y4m or raw (default: y4m where y4m comes in; what a sensor gives becomes
+    /// rgb24, or rgb48le with --depth 16)
+    #[argh(option)]
+    pub to: Option<String>,
+    /// size WIDTHxHEIGHT of frames that come without a header
+    #[argh(option)]
+    pub size: Option<String>,
+    /// bytes from row to row of frames without a header; auto is a multiple of 64 (default: no
+    /// padding)
+    #[argh(option)]
+    pub stride: Option<String>,
+    /// frames per second N:D for the header that goes out (default 30:1)
+    #[argh(option, default = "String::from(\"30:1\")")]
+    pub rate: String,
+    /// scene size WIDTHxHEIGHT, where the measurement leaves it open
+    #[argh(option)]
+    pub scene: Option<String>,
+    /// code values of luma and chroma: full or limited (default: as the header says, or limited)
+    #[argh(option)]
+    pub range: Option<String>,
+    /// weights of colours in luma: bt601 or bt709 (default: bt709 from 720 rows on)
+    #[argh(option)]
+    pub matrix: Option<String>,
+    /// black level of a sensor, in its code values (default 0)
+    #[argh(option, default = "0.0")]
+    pub black: f32,
+    /// white level of a sensor, in its code values (default: the largest)
+    #[argh(option)]
+    pub white: Option<f32>,
+    /// white balance of a sensor, R,G,B (default 1,1,1)
+    #[argh(option, default = "String::from(\"1,1,1\")")]
+    pub gains: String,
+    /// exponent of a sensor's tone curve (default 2.2)
+    #[argh(option, default = "2.2")]
+    pub gamma: f32,
+    /// bits per sample of what a sensor's frames become, 8 (default) or 16
+    #[argh(option, default = "8")]
+    pub depth: u8,
+    /// noise of the frames, standard deviation in code values 0..255 (default 0)
+    #[argh(option, default = "0.0")]
+    pub noise: f64,
+    /// faithful (closest to the scene; default) or sample (a draw, with the same noise in all
+    /// frames)
+    #[argh(option, default = "String::from(\"faithful\")")]
+    pub mode: String,
+    /// model to use instead of the built-in one
+    #[argh(option)]
+    pub model: Option<String>,
+    /// evaluations of the network per pixel
+    #[argh(option)]
+    pub steps: Option<usize>,
+    /// noise level of the first step, in code values 0..255
+    #[argh(option)]
+    pub start: Option<f64>,
+    /// noise level of the last step, in code values 0..255
+    #[argh(option)]
+    pub end: Option<f64>,
+    /// how far to go from the classical (0) to the generative estimate (1)
+    #[argh(option)]
+    pub generative: Option<f32>,
+    /// sample mode: share of new noise per step, 0 to 1 (default 0.85)
+    #[argh(option, default = "0.85")]
+    pub eta: f64,
+    /// sample mode: noise rule, split (DDNM; default) or ddim
+    #[argh(option, default = "String::from(\"split\")")]
+    pub rule: String,
+    /// sample mode: number of the draw (default 0)
+    #[argh(option, default = "0")]
+    pub seed: u64,
+    /// begin with the last frame: where nothing but noise has changed, measurements are averaged
+    /// and nothing is evaluated
+    #[argh(switch)]
+    pub warm: bool,
+    /// frames that may wait to be restored (default 4)
+    #[argh(option, default = "4")]
+    pub queue: usize,
+    /// when that many wait: block (the writer waits; default) or drop-oldest
+    #[argh(option, default = "String::from(\"block\")")]
+    pub when_slow: String,
+    /// threads; 0 is all cores (default), -1 all but one. Does not change the result
+    #[argh(option, default = "0")]
+    pub threads: isize,
+    /// private memory to use at most, as in 64M (default: what there is)
+    #[argh(option)]
+    pub max_memory: Option<String>,
+    /// use the model and the threads that suit this board (see ddnm boards)
+    #[argh(option)]
+    pub board: Option<String>,
+    /// pause while the machine is hotter than this, in degrees Celsius
+    #[argh(option)]
+    pub max_temp: Option<f64>,
+    /// write a JSON line per frame here (default: to standard error)
+    #[argh(option)]
+    pub log: Option<String>,
+    /// no lines on standard error
     #[argh(switch, short = 'q')]
     pub quiet: bool,
 }

@@ -14,6 +14,7 @@ mod plan;
 mod progress;
 mod restore;
 mod rounding;
+mod stream;
 mod version;
 
 use std::io::Write;
@@ -81,6 +82,7 @@ fn no_command() -> Result<()> {
 fn dispatch(command: Command) -> Result<()> {
     match command {
         Command::Restore(args) => restore::run(args),
+        Command::Stream(args) => stream::run(args),
         Command::Degrade(args) => degrade::run(args),
         Command::Compare(args) => compare::run(args),
         Command::Inspect(args) => inspect::run(args),

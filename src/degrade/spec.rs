@@ -6,7 +6,7 @@ use super::chain::Chain;
 use super::psf::kernel_size;
 use super::{
     Bicubic, Blur, Degradation, DisjointRows, Extent, Gray, Kernel, Linear, LinearMap, Luma, Mask,
-    Mosaic, Pool, Psf, Stage, Walsh,
+    Mosaic, Planes, Pool, Psf, Stage, Walsh,
 };
 use crate::classical::demosaic::Bayer;
 use crate::error::{Error, Result};
@@ -29,6 +29,7 @@ enum Part {
     Blur(Kernel),
     Psf(PathBuf),
     Walsh(Extent, f64, u64),
+    Planes(usize, usize),
 }
 
 /// What a part becomes over a picture of known size: an entry of a chain of rows that do not
@@ -182,6 +183,10 @@ impl std::fmt::Display for Spec {
                 Part::Psf(path) => write!(f, "blur:{}", path.display())?,
                 Part::Walsh(Extent::Frame, ratio, seed) => write!(f, "hadamard:{ratio}:{seed}")?,
                 Part::Walsh(Extent::Blocks, ratio, seed) => write!(f, "blocks:{ratio}:{seed}")?,
+                Part::Planes(2, 1) => f.write_str("422")?,
+                Part::Planes(4, _) => f.write_str("411")?,
+                Part::Planes(1, _) => f.write_str("444")?,
+                Part::Planes(..) => f.write_str("420")?,
             }
         }
         Ok(())
@@ -214,7 +219,8 @@ impl Part {
     }
 
     fn piece(&self, input: Shape, load: Load) -> Result<Piece> {
-        if matches!(self, Part::Gray(_) | Part::Bayer(_)) && input.channels != 3 {
+        if matches!(self, Part::Gray(_) | Part::Bayer(_) | Part::Planes(..)) && input.channels != 3
+        {
             let spec = Spec { parts: vec![self.clone()] };
             let what = format!("what goes into `{spec}`");
             return Err(Error::shape(&what, "3 channels", input));
@@ -224,6 +230,7 @@ impl Part {
             Part::Bicubic(n) => operator(Bicubic::new(*n, input))?,
             Part::Gray(luma) => stage(Gray::new(*luma, input)),
             Part::Bayer(bayer) => stage(Mosaic::new(*bayer, input)),
+            Part::Planes(across, down) => stage(Planes::new(*across, *down, input)),
             Part::Mask(path) => stage(Mask::new(&path.display().to_string(), &load(path)?, input)?),
             Part::Gain(path) => {
                 stage(Mask::gain(&path.display().to_string(), &load(path)?, input)?)
@@ -258,6 +265,11 @@ fn parse_part(text: &str) -> Result<Option<Part>> {
     };
     match (name, argument) {
         ("none", None) => Ok(None),
+        // What video adds to a degradation; a measurement of it is no picture.
+        ("420", None) => Ok(Some(Part::Planes(2, 2))),
+        ("422", None) => Ok(Some(Part::Planes(2, 1))),
+        ("411", None) => Ok(Some(Part::Planes(4, 1))),
+        ("444", None) => Ok(Some(Part::Planes(1, 1))),
         ("none", Some(a)) => refuse("`none` without an argument", a),
         ("gray", None) => Ok(Some(Part::Gray(Luma::Equal))),
         ("gray", Some(a)) => match Luma::ALL.iter().find(|luma| luma.name() == a) {

@@ -169,7 +169,7 @@ pub fn to_stdout(work: impl FnOnce(&mut dyn Write, &Path) -> Result<()>) -> Resu
 }
 
 /// Why the system would not write, in words that fit after "cannot write FILE:".
-pub(super) fn reason(e: &io::Error) -> String {
+pub(crate) fn reason(e: &io::Error) -> String {
     match e.kind() {
         ErrorKind::NotFound => "no such folder".into(),
         ErrorKind::NotADirectory => "its folder is not a folder".into(),

@@ -11,6 +11,7 @@ mod samples;
 mod sniff;
 #[cfg(test)]
 mod tests;
+pub mod video;
 mod write;
 
 pub use atomic::{AtomicFile, check_writable, is_broken_pipe, write_bytes};

@@ -1,6 +1,7 @@
 //! The learned part: a network that says what a noisy picture could look like without noise.
 
 mod bundled;
+mod coded;
 mod convert;
 mod gaussian;
 #[cfg(feature = "onnx")]
@@ -28,6 +29,7 @@ mod tests;
 mod widen;
 
 pub use bundled::{bundled, find};
+pub use coded::Coded;
 pub use gaussian::Gaussian;
 pub use manifest::{Conditioning, Halo, Manifest, Prediction};
 pub use model::{Layer, Model};

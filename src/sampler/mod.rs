@@ -9,10 +9,12 @@ mod step;
 mod strip;
 #[cfg(test)]
 pub(crate) mod tests;
+mod warm;
 mod wavefront;
 
 pub use defaults::{Defaults, defaults};
 pub use finish::{CONTENT, between, into_box, kept_residual, rms};
+pub use warm::{Memory, Warm};
 
 use std::ops::ControlFlow;
 
@@ -116,7 +118,7 @@ pub fn restore_rows(
     progress: OnProgress,
 ) -> Result<()> {
     check(a, y.shape(), prior, settings)?;
-    wavefront::run(a, y, prior, settings, done, progress)
+    wavefront::run(a, y, prior, settings, None, done, progress)
 }
 
 /// [`restore_rows`] for a measurement and a result in memory; `y` is as from
@@ -128,6 +130,23 @@ pub fn restore(
     settings: &Settings,
     progress: OnProgress,
 ) -> Result<Frame> {
+    restore_warm(a, y, prior, settings, None, progress)
+}
+
+/// [`restore`] for a frame of a video, with what the frames before it say; only
+/// [`Mode::Faithful`], whose states are pictures.
+pub fn restore_warm(
+    a: &dyn Degradation,
+    y: &Frame,
+    prior: &dyn Prior,
+    settings: &Settings,
+    warm: Option<&Warm>,
+    progress: OnProgress,
+) -> Result<Frame> {
+    check(a, y.shape, prior, settings)?;
+    if warm.is_some() && settings.mode != Mode::Faithful {
+        return Err(Error::Usage("warm: expected the mode faithful, found sample".into()));
+    }
     let mut x = Frame::filled(a.scene(), 0.0);
     let mut done = |part: Finished| {
         let (from, len) = (part.region.y * part.region.width, part.region.area());
@@ -136,7 +155,8 @@ pub fn restore(
         }
         Ok(())
     };
-    restore_rows(a, &mut FrameRows::new(y), prior, settings, &mut done, progress)?;
+    let rows = &mut FrameRows::new(y);
+    wavefront::run(a, rows, prior, settings, warm, &mut done, progress)?;
     Ok(x)
 }
 

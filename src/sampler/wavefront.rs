@@ -11,6 +11,7 @@ use super::grid::{Grid, Tile};
 use super::order::{Order, Task};
 use super::step::{Buffers, Steps, room};
 use super::strip::Strip;
+use super::warm::Warm;
 use super::{Finished, OnFinished, OnProgress, Progress, Settings, grids};
 use crate::degrade::{Degradation, Reach, full_width};
 use crate::error::{Error, Result};
@@ -23,12 +24,13 @@ pub fn run(
     source: &mut dyn Rows,
     prior: &dyn Prior,
     settings: &Settings,
+    warm: Option<&Warm>,
     done: OnFinished,
     progress: OnProgress,
 ) -> Result<()> {
     let grids = grids(a, prior, &settings.levels);
     let total = grids.iter().map(Grid::len).sum();
-    let wave = Wave { steps: Steps { a, settings }, prior };
+    let wave = Wave { steps: Steps { a, settings }, prior, warm };
     let mut workers: Vec<Worker> =
         (0..settings.threads).map(|_| Worker::new(&grids, a, prior)).collect();
     let mut strips = Strips::new(a, grids.len(), settings.generative < 1.0);
@@ -44,6 +46,9 @@ pub fn run(
                 strips.measure(support.end, source)?;
                 for (rows, mut x) in wave.classical(rows, &strips.y) {
                     let region = full_width(rows, a.scene());
+                    if let Some(warm) = warm {
+                        warm.start(region, &mut x);
+                    }
                     if let Some(classical) = &mut strips.classical {
                         classical.append(region, &x);
                     }
@@ -70,6 +75,9 @@ pub fn run(
                     let b = settings.generative;
                     let classical = classical.rows(rows);
                     x.iter_mut().zip(&classical).for_each(|(x, c)| *x = c + b * (*x - c));
+                }
+                if let Some(warm) = warm {
+                    warm.keep(region, &mut x);
                 }
                 let measured = a.measured(region);
                 let y = strips.y.rows(measured.y..measured.y + measured.height);
@@ -127,6 +135,7 @@ impl Strips {
 struct Wave<'a> {
     steps: Steps<'a>,
     prior: &'a dyn Prior,
+    warm: Option<&'a Warm>,
 }
 
 /// What the workers share besides the states.
@@ -256,6 +265,12 @@ impl Wave<'_> {
         worker: &'w mut Worker,
     ) -> Result<&'w [f32]> {
         let scene = self.steps.a.scene();
+        if self.warm.is_some_and(|warm| !warm.needs(k, tile.core())) {
+            let same = &mut worker.core;
+            same.resize(tile.core().shape(scene.channels).len(), 0.0);
+            state.read(tile.core(), same);
+            return Ok(same);
+        }
         let (height, width) = (tile.rows.size, tile.columns.size);
         let (pixels, channels) = (height * width, self.prior.channels());
         let evaluator = match worker.evaluators.entry((height, width)) {

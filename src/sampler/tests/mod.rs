@@ -2,6 +2,7 @@ pub(crate) mod dense;
 mod exactness;
 mod invariance;
 mod truth;
+mod warm;
 
 use std::ops::ControlFlow;
 

@@ -1,0 +1,158 @@
+//! `ddnm stream`.
+
+mod drive;
+mod log;
+mod signals;
+mod source;
+
+use std::io::{IsTerminal, stdout};
+use std::path::Path;
+
+use super::args::Stream;
+use super::heat::Heat;
+use super::job;
+use crate::boards;
+use crate::colour::Coding;
+use crate::degrade::{Degradation, Spec};
+use crate::error::{Error, Result};
+use crate::frame::Shape;
+use crate::io::video::Format;
+use crate::plan;
+use crate::prior::{Coded, Model, Prior};
+use crate::sampler::Settings;
+use crate::stream::{Parts, Pipeline, WhenFull};
+use drive::{Drive, Limits};
+use log::Log;
+use signals::Signals;
+use source::Source;
+
+pub fn run(args: Stream) -> Result<()> {
+    let signals = Signals::new();
+    let when_full = match args.when_slow.as_str() {
+        "block" => WhenFull::Block,
+        "drop-oldest" => WhenFull::DropOldest,
+        other => {
+            let why = format!("when-slow: expected block or drop-oldest, found {other}");
+            return Err(Error::Usage(why));
+        }
+    };
+    if stdout().is_terminal() {
+        let why = "stream: expected a pipe or a file for the frames, found a terminal";
+        return Err(Error::Usage(why.into()));
+    }
+    if args.warm && args.mode != "faithful" {
+        let why = format!("warm: expected the mode faithful, found {}", args.mode);
+        return Err(Error::Usage(why));
+    }
+    let log = Log::open(args.log.as_deref(), args.quiet)?;
+    let machine = boards::detect(Path::new("/"))?;
+    let board = args.board.as_deref().map(boards::find).transpose()?;
+    let heat = Heat::new(args.max_temp)?;
+    let model = job::model(args.model.as_deref(), board)?;
+
+    let source = Source::open(&args)?;
+    let a = operator(&args, &source.format)?;
+    let scene = a.scene();
+    let (output, header) = source.output(&args, scene)?;
+    let coding = source.coding(&args, scene)?;
+    let coded = coding.map(|coding| Coded::new(&model, coding));
+    let prior: &dyn Prior = coded.as_ref().map_or(&model, |c| c);
+
+    let threads = job::threads(args.threads, &machine, board);
+    let (rgb, mut settings) = settings(&args, &a, &model, coding, threads)?;
+    let limit = job::memory(args.max_memory.as_deref(), &machine)?;
+    let planned = plan::Job {
+        a: &a,
+        prior: &model,
+        settings: &rgb,
+        input_bytes: held_bytes(&args, &a, &source.format, &output),
+        bits: 8,
+        output_is_held: false,
+    };
+    let plan = plan::plan(&planned, limit)?;
+    (settings.threads, settings.band) = (plan.threads, plan.band);
+
+    let black = match coding {
+        None => vec![-1.0; a.measurement().channels],
+        Some(coding) => {
+            let [luma, cb, cr] = coding.black();
+            let (across, down) = source.format.chroma();
+            let mut black = vec![luma; across * down];
+            black.extend(if coding.mono { vec![] } else { vec![cb, cr] });
+            black
+        }
+    };
+    let parts = Parts {
+        a: &a,
+        prior,
+        settings: &settings,
+        input: source.format,
+        output,
+        sensor: source.sensor,
+        warm: args.warm,
+        black,
+    };
+    let pipeline = Pipeline::new(parts)?;
+    let limits = Limits { queue: args.queue, when_full };
+    let first = header.as_ref().map(|h| h.line(output.width, output.height));
+    Drive { pipeline, log, heat, signals, first }.run(source.frames, limits)
+}
+
+/// The operator that gives such frames.
+fn operator(args: &Stream, format: &Format) -> Result<impl Degradation + use<>> {
+    let Format { width, height, .. } = *format;
+    let channels = if format.shape().channels == 1 { 1 } else { 3 };
+    let picture = Shape::new(channels, height, width);
+    let a = job::operator(&args.degradation, picture, None, args.scene.as_deref())?;
+    if !format.is_ycbcr() {
+        return Ok(a);
+    }
+    let ratio = match format.chroma() {
+        (1, 1) => "444",
+        (2, 1) => "422",
+        (4, 1) => "411",
+        _ => "420",
+    };
+    let spec = Spec::parse(&format!("{}+{ratio}", args.degradation))?;
+    spec.build(a.scene(), &job::load_mask)
+}
+
+/// Settings for the model's R'G'B', which plans are made by, and for the planes of the scene. In
+/// these all levels are lower by as much as noise grows on the way to R'G'B'.
+fn settings(
+    args: &Stream,
+    a: &dyn Degradation,
+    model: &Model,
+    coding: Option<Coding>,
+    threads: usize,
+) -> Result<(Settings, Settings)> {
+    let gain = coding.map_or(1.0, |coding| coding.noise_gain());
+    let rgb = job::Schedule {
+        mode: &args.mode,
+        rule: &args.rule,
+        eta: args.eta,
+        seed: args.seed,
+        noise: args.noise * gain,
+        steps: args.steps,
+        start: args.start,
+        end: args.end,
+        generative: args.generative,
+        threads,
+        bits: 8,
+    }
+    .settings(a, model)?;
+    let levels = rgb.levels.iter().map(|l| model.diffusion().at_sigma(l.sigma() / gain)).collect();
+    let settings = Settings { sigma_y: rgb.sigma_y / gain, levels, ..rgb.clone() };
+    Ok((rgb, settings))
+}
+
+/// Memory for whole frames: those that wait and those at hand as bytes, and the measurement, what
+/// is known of it, the result and what is written of it as numbers.
+fn held_bytes(args: &Stream, a: &dyn Degradation, input: &Format, output: &Format) -> u64 {
+    let (y, x) = (a.measurement().len(), a.scene().len());
+    // The last measurement and result, and the start that is made of it.
+    let remembered = if args.warm { y + 2 * x } else { 0 };
+    let numbers = 5 * y + x + remembered + 2 * output.shape().len();
+    let bytes = (args.queue + 2) * input.frame_bytes() + output.frame_bytes();
+    (numbers * size_of::<f32>() + bytes) as u64
+}

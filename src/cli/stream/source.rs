@@ -1,0 +1,172 @@
+//! What comes in and what goes out, by what the command line says.
+
+use std::io::{BufReader, stdin};
+use std::path::Path;
+
+use super::super::args::Stream;
+use super::super::job;
+use crate::classical::demosaic::Bayer;
+use crate::colour::{Coding, Matrix};
+use crate::error::{Error, Result};
+use crate::frame::{Shape, code_max};
+use crate::io::video::{Format, Frames, Header, Packing, Range, RawReader, Sensor, Y4mReader};
+
+/// Frames that come in.
+pub struct Source {
+    pub frames: Box<dyn Frames>,
+    pub format: Format,
+    /// The line that they began with.
+    pub header: Option<Header>,
+    /// Code values of black and white.
+    pub range: Range,
+    /// For a sensor's.
+    pub sensor: Option<Sensor>,
+}
+
+/// Name of standard input in messages.
+const NAME: &str = "standard input";
+
+fn usage<T>(what: &str, expected: &str, found: impl std::fmt::Display) -> Result<T> {
+    Err(Error::Usage(format!("{what}: expected {expected}, found {found}")))
+}
+
+/// Layout and bits of frames without a header, by name, and whether a sensor gives them.
+fn raw_kind(name: &str) -> Option<(Packing, u8, bool)> {
+    Some(match name {
+        "yuv420p" => (Packing::Planar { across: 2, down: 2 }, 8, false),
+        "nv12" => (Packing::SemiPlanar, 8, false),
+        "rgb24" => (Packing::Rgb, 8, false),
+        "gray8" => (Packing::Mono, 8, false),
+        "gray16le" => (Packing::Mono, 16, false),
+        "bayer8" => (Packing::Mono, 8, true),
+        "bayer10" => (Packing::Mono, 10, true),
+        "bayer12" => (Packing::Mono, 12, true),
+        "bayer16" => (Packing::Mono, 16, true),
+        "raw10" => (Packing::Raw10, 10, true),
+        "raw12" => (Packing::Raw12, 12, true),
+        _ => return None,
+    })
+}
+
+impl Source {
+    /// Opens standard input.
+    pub fn open(args: &Stream) -> Result<Source> {
+        let asked = match args.range.as_deref() {
+            None => None,
+            Some("full") => Some(Range::Full),
+            Some("limited") => Some(Range::Limited),
+            Some(other) => return usage("range", "full or limited", other),
+        };
+        let input = || BufReader::with_capacity(1 << 16, stdin());
+        if args.format == "y4m" {
+            let reader = Y4mReader::new(input(), Path::new(NAME))?;
+            let header = reader.header.clone();
+            let format = header.format;
+            // What ffmpeg calls gray is of full range.
+            let usual = if format.is_ycbcr() { Range::Limited } else { Range::Full };
+            let range = asked.or(header.range).unwrap_or(usual);
+            let frames = Box::new(reader);
+            return Ok(Source { frames, format, header: Some(header), range, sensor: None });
+        }
+        let Some((packing, bits, of_sensor)) = raw_kind(&args.format) else {
+            let known = "y4m, yuv420p, nv12, rgb24, gray8, gray16le, bayer8, bayer10, bayer12, \
+                         bayer16, raw10 or raw12";
+            return usage("format", known, &args.format);
+        };
+        let Some(size) = &args.size else {
+            return usage("format", "a --size for frames without a header", &args.format);
+        };
+        let (width, height) = job::parse_size(size)?;
+        let tight = Format { width, height, packing, bits, stride: None };
+        let format = match args.stride.as_deref() {
+            None => tight,
+            Some("auto") => tight.padded(),
+            Some(text) => match text.parse() {
+                Ok(bytes) if bytes >= tight.row_bytes() => Format { stride: Some(bytes), ..tight },
+                _ => {
+                    let least =
+                        format!("auto, or at least the {} bytes of a row", tight.row_bytes());
+                    return usage("stride", &least, text);
+                }
+            },
+        };
+        let usual = if format.is_ycbcr() { Range::Limited } else { Range::Full };
+        let range = asked.unwrap_or(usual);
+        let sensor = if of_sensor { Some(sensor(args, bits)?) } else { None };
+        let frames = Box::new(RawReader::new(input(), Path::new(NAME), format));
+        Ok(Source { frames, format, header: None, range, sensor })
+    }
+
+    /// How colours were turned into the frames' code values; `None` where these are R'G'B', or
+    /// are to become it.
+    pub fn coding(&self, args: &Stream, scene: Shape) -> Result<Option<Coding>> {
+        let matrix = match args.matrix.as_deref() {
+            None if self.format.height >= 720 => Matrix::Bt709,
+            None | Some("bt601") => Matrix::Bt601,
+            Some("bt709") => Matrix::Bt709,
+            Some(other) => return usage("matrix", "bt601 or bt709", other),
+        };
+        let full = self.range == Range::Full;
+        let mono = scene.channels == 1;
+        let coded = self.format.is_ycbcr() || mono;
+        let bits = self.format.bits;
+        Ok(coded.then_some(Coding { matrix, full, bits, mono }))
+    }
+
+    /// Frames of the scene that go out, and their header, if they have one.
+    pub fn output(&self, args: &Stream, scene: Shape) -> Result<(Format, Option<Header>)> {
+        let Shape { channels, height, width } = scene;
+        let to_y4m = match args.to.as_deref() {
+            None => self.header.is_some(),
+            Some("y4m") => true,
+            Some("raw") => false,
+            Some(other) => return usage("to", "y4m or raw", other),
+        };
+        let format = Format { width, height, stride: None, ..self.format };
+        if !format.is_ycbcr() && channels == 3 {
+            if to_y4m {
+                return usage("to", "raw, since the result is R'G'B'", "y4m");
+            }
+            let bits = match (self.sensor.is_some(), args.depth) {
+                (true, bits @ (8 | 16)) => bits,
+                (true, other) => return usage("depth", "8 or 16", other),
+                // Samples of two bytes are of 16 bits where nothing says otherwise.
+                (false, _) => {
+                    if format.bits > 8 {
+                        16
+                    } else {
+                        8
+                    }
+                }
+            };
+            return Ok((Format { packing: Packing::Rgb, bits, ..format }, None));
+        }
+        if !to_y4m {
+            return Ok((format, None));
+        }
+        let format = match format.packing {
+            Packing::SemiPlanar => {
+                Format { packing: Packing::Planar { across: 2, down: 2 }, ..format }
+            }
+            _ => format,
+        };
+        let made = || Header::new(format, self.range, &args.rate);
+        Ok((format, Some(self.header.clone().unwrap_or_else(made))))
+    }
+}
+
+/// The sensor behind the filter that the degradation ends with.
+fn sensor(args: &Stream, bits: u8) -> Result<Sensor> {
+    let mut last = args.degradation.split('+').rev().skip_while(|p| p.starts_with("mask:"));
+    let phase = last.next().and_then(|p| p.strip_prefix("bayer:"));
+    let Some(bayer) = Bayer::ALL.into_iter().find(|b| Some(b.name()) == phase) else {
+        let expected = format!("one that ends with a filter, as bayer:rggb, for {}", args.format);
+        return usage("degradation", &expected, &args.degradation);
+    };
+    let gains: Vec<f32> = args.gains.split(',').filter_map(|g| g.trim().parse().ok()).collect();
+    let [r, g, b] = gains[..] else {
+        return usage("gains", "three numbers R,G,B", &args.gains);
+    };
+    let white = args.white.unwrap_or(code_max(bits));
+    Sensor::new(bayer, bits, (args.black, white), [r, g, b], args.gamma)
+}

@@ -1,0 +1,4 @@
+//! Streams as they should be and as they should not.
+
+mod formats;
+mod streams;

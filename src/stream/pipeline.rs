@@ -1,0 +1,153 @@
+//! One frame of a stream: from its bytes to the bytes of the restored one.
+
+use std::ops::ControlFlow;
+
+use crate::degrade::{Degradation, DisjointRows, Planes, Stage};
+use crate::error::{Error, Result};
+use crate::frame::{Frame, Region, Shape};
+use crate::io::video::{Format, Sensor};
+use crate::prior::Prior;
+use crate::sampler::{Memory, Settings, grids, restore_warm};
+
+/// What a stream of frames is restored with; see [`Pipeline`].
+pub struct Parts<'a> {
+    /// From the scene to the frames that come in: its measurement is of `input`'s shape.
+    pub a: &'a dyn Degradation,
+    /// Knows scenes as `a` has them: planes of Y', Cb and Cr where the frames are such.
+    pub prior: &'a dyn Prior,
+    pub settings: &'a Settings,
+    pub input: Format,
+    /// Frames of the scene's size.
+    pub output: Format,
+    /// For frames of a raw sensor.
+    pub sensor: Option<Sensor>,
+    /// Whether frames begin with what is known of the scene from the one before.
+    pub warm: bool,
+    /// What black is in each channel of the measurement, in `[-1, 1]`: there a mask left nothing.
+    pub black: Vec<f32>,
+}
+
+/// Restores frames of one stream, all with the same operator and prior.
+pub struct Pipeline<'a> {
+    parts: Parts<'a>,
+    /// From the scene to the frames that go out.
+    written: DisjointRows,
+    /// `A 1`, and singular values.
+    gain: Vec<f32>,
+    singular: Vec<f32>,
+    y: Frame,
+    memory: Option<Memory>,
+}
+
+/// What is said of a frame that has been restored.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Outcome {
+    /// Evaluations of the network per pixel.
+    pub evaluations: f64,
+    /// What the written frame, measured again, differs by from the one that came in: largest and
+    /// root mean square, in code values of 8 bits.
+    pub residual_max: f64,
+    pub residual_rms: f64,
+}
+
+/// From a scene to frames of this format and size.
+pub fn recording(format: &Format, scene: Shape) -> Result<DisjointRows> {
+    let (across, down) = format.chroma();
+    let stages: Vec<Box<dyn Stage>> = match format.is_ycbcr() {
+        true => vec![Box::new(Planes::new(across, down, scene))],
+        false => vec![],
+    };
+    DisjointRows::new(scene, stages)
+}
+
+impl<'a> Pipeline<'a> {
+    /// Checks that the parts fit each other.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] where the operator does not give frames like the input's, and where the
+    /// output is of another size than the scene.
+    pub fn new(parts: Parts<'a>) -> Result<Pipeline<'a>> {
+        let (a, scene) = (parts.a, parts.a.scene());
+        let expected = |what: &str, expected: Shape, found: Shape| match expected == found {
+            true => Ok(()),
+            false => Err(Error::shape(what, expected, found)),
+        };
+        expected(&format!("frames of `{}`", a.spec()), a.measurement(), parts.input.shape())?;
+        let written = recording(&parts.output, scene)?;
+        expected("frames that go out", written.measurement(), parts.output.shape())?;
+        let len = a.measurement().len();
+        let (mut gain, mut singular) = (vec![0.0; len], vec![0.0; len]);
+        a.dc_gain(Region::whole(scene), &mut gain);
+        a.singular_values(Region::whole(scene), &mut singular);
+        let y = Frame::filled(a.measurement(), 0.0);
+        Ok(Pipeline { parts, written, gain, singular, y, memory: None })
+    }
+
+    /// Restores the frame in `bytes`, of the input's format, into `out`. `pause` is called after
+    /// every tile.
+    pub fn frame(
+        &mut self,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        pause: &mut (dyn FnMut() + Send),
+    ) -> Result<Outcome> {
+        self.measure(bytes);
+        let Parts { a, prior, settings, output, .. } = &self.parts;
+        let last = self.memory.take();
+        let warm = last.map(|m| m.compare(*a, &self.y, settings)).transpose()?;
+        let x = restore_warm(*a, &self.y, *prior, settings, warm.as_ref(), &mut |_| {
+            pause();
+            ControlFlow::Continue(())
+        })?;
+        let evaluations = match &warm {
+            None => settings.levels.len() as f64,
+            Some(warm) => warm.evaluations(&grids(*a, *prior, &settings.levels)),
+        };
+        if self.parts.warm {
+            self.memory = Some(match warm {
+                None => Memory::new(x.clone(), self.y.clone()),
+                Some(warm) => warm.remember(x.clone(), self.y.clone()),
+            });
+        }
+        let whole = Region::whole(a.scene());
+        let mut samples = vec![0.0; self.written.measurement().len()];
+        self.written.apply(whole, &x.data, &mut samples);
+        output.pack(&samples, out);
+        let (residual_max, residual_rms) = self.residual(out, x);
+        Ok(Outcome { evaluations, residual_max, residual_rms })
+    }
+
+    /// From a frame's bytes to the measurement, 0 where nothing was measured.
+    fn measure(&mut self, bytes: &[u8]) {
+        let shape = self.y.shape;
+        self.parts.input.unpack(bytes, &mut self.y.data);
+        if let Some(sensor) = &self.parts.sensor {
+            sensor.develop(shape, &mut self.y.data);
+        }
+        let planes = self.y.data.chunks_exact_mut(shape.plane()).zip(&self.parts.black);
+        let known = self.gain.chunks_exact(shape.plane()).zip(self.singular.chunks(shape.plane()));
+        for ((plane, black), (gain, singular)) in planes.zip(known) {
+            for ((v, g), s) in plane.iter_mut().zip(gain).zip(singular) {
+                *v = if *s > 0.0 { *v - (1.0 - g) * black } else { 0.0 };
+            }
+        }
+    }
+
+    /// The residual of a written frame; `x` is used as a buffer.
+    fn residual(&self, written: &[u8], mut x: Frame) -> (f64, f64) {
+        let whole = Region::whole(x.shape);
+        let mut samples = vec![0.0; self.written.measurement().len()];
+        self.parts.output.unpack(written, &mut samples);
+        self.written.pinv(whole, &samples, &|_| 1.0, &mut x.data);
+        let mut again = vec![0.0; self.y.data.len()];
+        self.parts.a.apply(whole, &x.data, &mut again);
+        let (mut max, mut sum, mut count) = (0.0f64, 0.0, 0u64);
+        for ((v, y), s) in again.iter().zip(&self.y.data).zip(&self.singular) {
+            if *s > 0.0 {
+                let r = 127.5 * f64::from(v - y);
+                (max, sum, count) = (max.max(r.abs()), sum + r * r, count + 1);
+            }
+        }
+        (max, (sum / count.max(1) as f64).sqrt())
+    }
+}

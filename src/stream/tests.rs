@@ -1,0 +1,251 @@
+//! Frames through operators and priors, and the queue.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::*;
+use crate::classical::demosaic::Bayer;
+use crate::colour::{Coding, Matrix};
+use crate::degrade::{Degradation, Spec};
+use crate::frame::{Shape, from_code, to_code};
+use crate::io::video::{Format, Packing, Sensor};
+use crate::prior::{Coded, Prior, bundled};
+use crate::sampler::{Mode, Settings};
+
+fn settings(prior: &dyn Prior, sigma_y: f64) -> Settings {
+    let levels = prior.diffusion().geometric(0.1, 0.05, 2);
+    let mode = Mode::Faithful;
+    Settings { mode, sigma_y, levels, generative: 1.0, frame: 0, threads: 1, band: None }
+}
+
+/// Code values of the whole range, smooth here and rough there.
+fn frame_of(format: &Format) -> Vec<u8> {
+    let max = (1usize << format.bits) - 1;
+    let wave = |i: usize| ((i as f32 * 0.05).sin() * 0.5 + 0.5) * max as f32;
+    let code = |i: usize| if i % 97 < 40 { i * 7919 % (max + 1) } else { wave(i) as usize };
+    let count = format.frame_bytes();
+    match format.bits {
+        8 => (0..count).map(|i| code(i) as u8).collect(),
+        _ => (0..count / 2).flat_map(|i| (code(i) as u16).to_le_bytes()).collect(),
+    }
+}
+
+/// Restores one frame of luma and chroma.
+fn restored(spec: &str, input: Format, output: Format, coding: Coding) -> (Vec<u8>, Outcome) {
+    let model = bundled().unwrap();
+    let prior = Coded::new(&model, coding);
+    let ratio = match input.chroma() {
+        (2, 2) => "420",
+        (2, 1) => "422",
+        _ => "444",
+    };
+    let scene = Shape::new(3, output.height, output.width);
+    let spec = Spec::parse(&format!("{spec}+{ratio}")).unwrap();
+    let a = spec.build(scene, &|_| unreachable!()).unwrap();
+    let settings = settings(&prior, 0.0);
+    let [y, cb, cr] = coding.black();
+    let mut black = vec![y; input.shape().channels - 2];
+    black.extend([cb, cr]);
+    let parts = Parts {
+        a: &a,
+        prior: &prior,
+        settings: &settings,
+        input,
+        output,
+        sensor: None,
+        warm: false,
+        black,
+    };
+    let mut out = Vec::new();
+    let outcome = Pipeline::new(parts).unwrap().frame(&frame_of(&input), &mut out, &mut || {});
+    (out, outcome.unwrap())
+}
+
+fn coding(full: bool, bits: u8) -> Coding {
+    Coding { matrix: Matrix::Bt601, full, bits, mono: false }
+}
+
+/// Whatever the codes: also luma below black and above white, and colours outside of R'G'B'.
+#[test]
+fn without_noise_or_degradation_frames_come_out_as_they_are() {
+    for (packing, bits) in [
+        (Packing::Planar { across: 2, down: 2 }, 8),
+        (Packing::Planar { across: 2, down: 2 }, 10),
+        (Packing::Planar { across: 2, down: 1 }, 8),
+        (Packing::Planar { across: 1, down: 1 }, 8),
+        (Packing::SemiPlanar, 8),
+    ] {
+        for (width, height) in [(48, 40), (33, 21)] {
+            let format = Format { width, height, packing, bits, stride: None };
+            let (out, outcome) = restored("none", format, format, coding(false, bits));
+            assert!(out == frame_of(&format), "{format:?}");
+            assert!(outcome.residual_max < 1e-3, "{format:?}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn a_larger_frame_averages_to_the_one_that_came_in() {
+    let packing = Packing::Planar { across: 2, down: 2 };
+    let input = Format { width: 32, height: 24, packing, bits: 8, stride: None };
+    let output = Format { width: 64, height: 48, ..input };
+    for full in [true, false] {
+        let (out, outcome) = restored("sr:2", input, output, coding(full, 8));
+        assert!(outcome.residual_max <= 0.5001, "{outcome:?}");
+        let came = frame_of(&input);
+        let (mut from, mut to) = (0, 0);
+        for (width, height) in [(32, 24), (16, 12), (16, 12)] {
+            for i in 0..width * height {
+                let (y, x) = (i / width, i % width);
+                let at = |dy: usize, dx: usize| {
+                    f32::from(out[to + (2 * y + dy) * 2 * width + 2 * x + dx])
+                };
+                let mean = (at(0, 0) + at(0, 1) + at(1, 0) + at(1, 1)) / 4.0;
+                let expected = f32::from(came[from + i]);
+                assert!((mean - expected).abs() <= 0.5001, "{mean}, not {expected}");
+            }
+            (from, to) = (from + width * height, to + 4 * width * height);
+        }
+    }
+}
+
+#[test]
+fn a_developed_mosaic_stays_in_the_picture() {
+    let model = bundled().unwrap();
+    let input = Format { width: 40, height: 32, packing: Packing::Mono, bits: 16, stride: None };
+    let input = Format { bits: 10, ..input };
+    let output = Format { packing: Packing::Rgb, bits: 8, ..input };
+    let sensor = Sensor::new(Bayer::Gbrg, 10, (64.0, 1023.0), [1.8, 1.0, 1.4], 2.2).unwrap();
+    let a = Spec::parse("bayer:gbrg").unwrap();
+    let a = a.build(Shape::new(3, 32, 40), &|_| unreachable!()).unwrap();
+    let settings = settings(&model, 0.0);
+    let mut expected = vec![0.0; input.shape().len()];
+    input.unpack(&frame_of(&input), &mut expected);
+    sensor.develop(input.shape(), &mut expected);
+    let parts = Parts {
+        a: &a,
+        prior: &model,
+        settings: &settings,
+        input,
+        output,
+        sensor: Some(sensor),
+        warm: false,
+        black: vec![-1.0],
+    };
+    let mut out = Vec::new();
+    let mut pipeline = Pipeline::new(parts).unwrap();
+    let outcome = pipeline.frame(&frame_of(&input), &mut out, &mut || {}).unwrap();
+    assert!(outcome.residual_max <= 0.5001, "{outcome:?}");
+    for (i, v) in expected.iter().enumerate() {
+        let channel = Bayer::Gbrg.channel(i / 40, i % 40);
+        assert_eq!(u16::from(out[3 * i + channel]), to_code(*v, 8), "pixel {i}");
+    }
+}
+
+/// A hole is black in a file of light, and black is code 16 and no chroma in limited range.
+#[test]
+fn holes_of_masks_are_black_as_the_stream_has_it() {
+    let model = bundled().unwrap();
+    let coding = coding(false, 8);
+    let prior = Coded::new(&model, coding);
+    let packing = Packing::Planar { across: 2, down: 2 };
+    let format = Format { width: 32, height: 32, packing, bits: 8, stride: None };
+    let mask = |_: &std::path::Path| {
+        let value = |i: usize| if i.is_multiple_of(5) { -1.0 } else { 1.0 };
+        crate::frame::Frame::new(Shape::new(1, 32, 32), (0..1024).map(value).collect())
+    };
+    let a = Spec::parse("mask:holes+420").unwrap().build(Shape::new(3, 32, 32), &mask).unwrap();
+    let settings = settings(&prior, 0.0);
+    let [y, cb, cr] = coding.black();
+    let black = vec![y, y, y, y, cb, cr];
+    let parts = Parts {
+        a: &a,
+        prior: &prior,
+        settings: &settings,
+        input: format,
+        output: format,
+        sensor: None,
+        warm: false,
+        black,
+    };
+    // A flat scene of codes 126, 90, 160, with holes.
+    let scene = [126.0, 90.0, 160.0];
+    let hole = |i: usize| if i.is_multiple_of(5) { 1.0 } else { 0.0 };
+    let mut bytes: Vec<u8> = (0..1024).map(|i| if i % 5 == 0 { 16 } else { 126 }).collect();
+    for c in [1, 2] {
+        for i in 0..256 {
+            let at = i / 16 * 64 + i % 16 * 2;
+            let holes: f64 = [at, at + 1, at + 32, at + 33].map(hole).iter().sum();
+            bytes.push(((scene[c] * (4.0 - holes) + 128.0 * holes) / 4.0).round() as u8);
+        }
+    }
+    let mut out = Vec::new();
+    Pipeline::new(parts).unwrap().frame(&bytes, &mut out, &mut || {}).unwrap();
+    // Chroma codes were rounded, and a block says at least two fifths of its chroma.
+    let worst = |range: std::ops::Range<usize>, of: f64| {
+        out[range].iter().map(|v| (f64::from(*v) - of).abs()).fold(0.0, f64::max)
+    };
+    assert!(worst(0..1024, 126.0) <= 6.0, "luma {}", worst(0..1024, 126.0));
+    assert!(worst(1024..1280, 90.0) <= 4.0, "Cb {}", worst(1024..1280, 90.0));
+    assert!(worst(1280..1536, 160.0) <= 4.0, "Cr {}", worst(1280..1536, 160.0));
+}
+
+#[test]
+fn parts_that_do_not_fit_are_refused() {
+    let model = bundled().unwrap();
+    let settings = settings(&model, 0.0);
+    let format = Format { width: 8, height: 8, packing: Packing::Rgb, bits: 8, stride: None };
+    let a = Spec::parse("sr:2").unwrap();
+    let a = a.build(Shape::new(3, 16, 16), &|_| unreachable!()).unwrap();
+    let refused = |input, output| {
+        let (black, sensor) = (vec![-1.0; 3], None);
+        let parts = Parts {
+            a: &a,
+            prior: &model,
+            settings: &settings,
+            input,
+            output,
+            sensor,
+            warm: false,
+            black,
+        };
+        Pipeline::new(parts).err().map(|e| e.exit_code())
+    };
+    let double = Format { width: 16, height: 16, ..format };
+    assert_eq!(refused(format, double), None);
+    assert_eq!(refused(double, double), Some(3));
+    assert_eq!(refused(format, format), Some(3));
+    assert_eq!(a.measurement().len(), 192);
+    assert_eq!(from_code(0, 8), -1.0);
+}
+
+#[test]
+fn a_full_queue_blocks_or_drops_its_oldest_frame() {
+    let soon = Duration::from_millis(5);
+    let queue = Queue::new(2, WhenFull::DropOldest, |v: &i32| *v >= 0);
+    // What is no frame is never dropped.
+    for v in [-1, 1, 2, 3] {
+        assert!(queue.push(v));
+    }
+    assert_eq!(queue.counts(), (2, 2));
+    assert_eq!([(); 3].map(|()| queue.pop(soon)), [Some(-1), Some(3), None]);
+
+    let queue = Arc::new(Queue::new(2, WhenFull::Block, |_: &i32| true));
+    let writer = {
+        let queue = queue.clone();
+        std::thread::spawn(move || (0..5).map(|v| queue.push(v)).filter(|ok| *ok).count())
+    };
+    let got: Vec<i32> = std::iter::from_fn(|| queue.pop(Duration::from_secs(5))).take(4).collect();
+    assert_eq!(got, [0, 1, 2, 3]);
+    assert_eq!(writer.join().unwrap(), 5);
+    assert_eq!(queue.counts(), (1, 0));
+    // Closing lets a waiting writer go.
+    assert!(queue.push(5));
+    let waiting = {
+        let queue = queue.clone();
+        std::thread::spawn(move || queue.push(6))
+    };
+    queue.close();
+    assert!(!waiting.join().unwrap());
+    assert_eq!(queue.pop(soon), None);
+}

@@ -1,0 +1,321 @@
+//! Frames through pipes: what `ddnm stream` does with them, with signals and with broken ones.
+#![cfg(unix)]
+
+mod common;
+
+use std::io::{Read, Write};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use common::{Folder, ddnm};
+use serde_json::Value;
+
+/// Frames of one value each, 16x16.
+const FIRST: &[u8] = b"YUV4MPEG2 W16 H16 F25:1 Ip A1:1 C420mpeg2 XYSCSS=420MPEG2\n";
+const FRAME: usize = 16 * 16 * 3 / 2;
+
+fn frame(value: u8) -> Vec<u8> {
+    let mut bytes = b"FRAME\n".to_vec();
+    bytes.extend([value; FRAME]);
+    bytes
+}
+
+fn video(count: u8) -> Vec<u8> {
+    (0..count).fold(FIRST.to_vec(), |mut bytes, i| {
+        bytes.extend(frame(i));
+        bytes
+    })
+}
+
+fn start(args: &[&str]) -> Child {
+    Command::new(env!("CARGO_BIN_EXE_ddnm"))
+        .arg("stream")
+        .args(args)
+        .args(["--threads", "1"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Sends all of `input` through the program.
+fn stream(args: &[&str], input: &[u8]) -> Output {
+    let mut child = start(args);
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    // A program that has ended needs no more of it.
+    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    output
+}
+
+const FAST: [&str; 4] = ["-d", "none", "--steps", "1"];
+
+fn errors(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// The JSON lines on standard error.
+fn lines(text: &str) -> Vec<Value> {
+    text.lines().filter(|l| l.starts_with('{')).map(|l| serde_json::from_str(l).unwrap()).collect()
+}
+
+#[test]
+fn frames_that_lack_nothing_come_out_as_they_went_in() {
+    let input = video(3);
+    let output = stream(&FAST, &input);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert!(output.stdout == input);
+    let said = lines(&errors(&output));
+    assert_eq!(said.len(), 4);
+    for (i, line) in said[..3].iter().enumerate() {
+        assert_eq!(line["frame"], i);
+        assert_eq!(line["evaluations"], 1.0);
+        assert!(line["residual_max"].as_f64().unwrap() < 1e-3, "{line}");
+        assert!(line["latency"].as_f64() >= line["seconds"].as_f64(), "{line}");
+    }
+    assert_eq!((&said[3]["frames"], &said[3]["skipped"]), (&3.into(), &0.into()));
+    // No frames at all are fine too; quiet is quiet.
+    let output = stream(&[&FAST[..], &["-q"]].concat(), FIRST);
+    assert_eq!((output.status.code(), errors(&output)), (Some(0), String::new()));
+    assert!(output.stdout == FIRST);
+}
+
+#[test]
+fn the_log_goes_where_it_should() {
+    let folder = Folder::new();
+    let log = folder.arg("log.jsonl");
+    for _ in 0..2 {
+        let output = stream(&[&FAST[..], &["--log", &log]].concat(), &video(2));
+        assert_eq!(errors(&output), "");
+    }
+    assert_eq!(lines(&std::fs::read_to_string(&log).unwrap()).len(), 6);
+    let output = stream(&[&FAST[..], &["--log", "/nowhere/log"]].concat(), &video(1));
+    assert_eq!(output.status.code(), Some(7));
+}
+
+#[test]
+fn a_stream_cut_anywhere_ends_with_its_whole_frames_and_an_error() {
+    let input = video(3);
+    let second = FIRST.len() + 6 + FRAME;
+    // Every byte of the second frame's header, and places without any order.
+    let mut cuts: Vec<usize> = (second..=second + 7).collect();
+    cuts.extend((1..=50).map(|i| i * 2_654_435_761usize % input.len()));
+    for cut in cuts {
+        let output = stream(&FAST, &input[..cut]);
+        let at_frame = cut >= FIRST.len() && (cut - FIRST.len()).is_multiple_of(6 + FRAME);
+        let code = if at_frame { 0 } else { 3 };
+        assert_eq!(output.status.code(), Some(code), "cut at {cut}: {}", errors(&output));
+        let whole = cut.saturating_sub(FIRST.len()) / (6 + FRAME) * (6 + FRAME);
+        let expected = if cut < FIRST.len() { 0 } else { FIRST.len() + whole };
+        assert!(output.stdout == input[..expected], "cut at {cut}");
+        if code == 3 {
+            let said = errors(&output);
+            assert!(said.contains("standard input: expected"), "cut at {cut}: {said}");
+        }
+    }
+}
+
+#[test]
+fn a_broken_frame_is_reported_and_the_others_are_done() {
+    let mut input = video(4);
+    let second = FIRST.len() + 6 + FRAME;
+    input[second + 2] = b'-';
+    let output = stream(&FAST, &input);
+    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
+    let mut expected = FIRST.to_vec();
+    [0, 2, 3].iter().for_each(|&v| expected.extend(frame(v)));
+    assert!(output.stdout == expected);
+    let said = errors(&output);
+    assert!(said.contains("expected FRAME after 1 frames read"), "{said}");
+    assert!(said.contains("1 broken ones beside 3 whole"), "{said}");
+}
+
+/// Reads the header and one frame of a child's output.
+fn read_one(child: &mut Child) {
+    let mut first = vec![0; FIRST.len() + 6 + FRAME];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+}
+
+fn send(child: &Child, signal: &str) {
+    let id = child.id().to_string();
+    let done = Command::new("kill").args([signal, &id]).status().unwrap();
+    assert!(done.success());
+}
+
+#[test]
+fn signals_end_a_stream_in_good_order() {
+    for (signal, code) in [("-TERM", 0), ("-INT", 130)] {
+        let mut child = start(&FAST);
+        // The input stays open: nothing but the signal ends it.
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(&video(1)).unwrap();
+        read_one(&mut child);
+        send(&child, signal);
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(code), "{signal}: {}", errors(&output));
+        assert_eq!(output.stdout.len(), 0);
+        drop(stdin);
+    }
+    // In the middle of a frame: it is finished and whole.
+    let mut child = start(&["-d", "none", "--noise", "20", "--steps", "60", "-q"]);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&video(3)).unwrap();
+    let mut first = vec![0; FIRST.len()];
+    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
+    std::thread::sleep(Duration::from_millis(30));
+    send(&child, "-TERM");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.len().is_multiple_of(6 + FRAME), "{}", output.stdout.len());
+}
+
+#[test]
+fn a_reader_that_has_gone_is_a_normal_end() {
+    let mut child = start(&FAST);
+    let mut stdin = child.stdin.take().unwrap();
+    stdin.write_all(&video(1)).unwrap();
+    read_one(&mut child);
+    drop(child.stdout.take());
+    // More frames than a pipe holds; the program ends and does not take them all.
+    let _ = (0..200).try_for_each(|i| stdin.write_all(&frame(i)));
+    drop(stdin);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert!(!errors(&output).contains("panic"), "{}", errors(&output));
+}
+
+#[test]
+fn frames_may_be_dropped_when_too_many_wait() {
+    let input = video(40);
+    let slow = ["-d", "none", "--noise", "20", "--steps", "20", "--queue", "2"];
+    let output = stream(&[&slow[..], &["--when-slow", "drop-oldest"]].concat(), &input);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    let said = lines(&errors(&output));
+    let end = said.last().unwrap();
+    let (frames, dropped) = (end["frames"].as_u64().unwrap(), end["dropped"].as_u64().unwrap());
+    assert_eq!(frames + dropped, 40);
+    assert!(dropped > 0);
+    assert_eq!(said[said.len() - 2]["frame"], 39, "the newest is kept");
+    assert_eq!(output.stdout.len(), FIRST.len() + frames as usize * (6 + FRAME));
+}
+
+#[test]
+fn raw_frames_go_in_and_out() {
+    let (width, height) = (20usize, 10usize);
+    let size = ["--size", "20x10"];
+    let frames = |bytes: usize| (0..2 * bytes).map(|i| (i * 31 % 251) as u8).collect::<Vec<u8>>();
+    let luma = width * height;
+    for (format, bytes) in [
+        ("yuv420p", luma * 3 / 2),
+        ("nv12", luma * 3 / 2),
+        ("rgb24", luma * 3),
+        ("gray8", luma),
+        ("gray16le", luma * 2),
+    ] {
+        let input = frames(bytes);
+        let args = [&FAST[..], &size, &["--format", format]].concat();
+        let output = stream(&args, &input);
+        assert_eq!(output.status.code(), Some(0), "{format}: {}", errors(&output));
+        assert!(output.stdout == input, "{format}");
+        // One byte less, and rows as libcamera pads them.
+        let output = stream(&args, &input[1..]);
+        assert_eq!(output.status.code(), Some(3), "{format}");
+        let row = bytes / height;
+        if format != "nv12" && format != "yuv420p" {
+            let mut padded = Vec::new();
+            for chunk in input.chunks(row) {
+                padded.extend(chunk);
+                padded.resize(padded.len().next_multiple_of(64), 0);
+            }
+            let output = stream(&[&args[..], &["--stride", "auto"]].concat(), &padded);
+            assert!(output.stdout == input, "{format} padded: {}", errors(&output));
+        }
+    }
+    let output =
+        stream(&[&FAST[..], &size, &["--format", "nv12", "--to", "y4m"]].concat(), &frames(300));
+    let line = b"YUV4MPEG2 W20 H10 F30:1 Ip A1:1 C420jpeg XCOLORRANGE=LIMITED\nFRAME\n";
+    assert!(output.stdout.starts_with(line), "{}", errors(&output));
+    assert_eq!(output.stdout.len(), line.len() + 6 + 2 * 300);
+}
+
+#[test]
+fn frames_of_a_sensor_become_pictures() {
+    let size = ["--size", "20x10", "--steps", "1", "-d", "bayer:rggb"];
+    for (format, bytes, black) in [
+        ("bayer8", 200, "16"),
+        ("bayer10", 400, "64"),
+        ("bayer12", 400, "256"),
+        ("bayer16", 400, "4096"),
+        ("raw10", 250, "64"),
+        ("raw12", 300, "256"),
+    ] {
+        let input: Vec<u8> = (0..bytes).map(|i| (i * 31 % 251) as u8).collect();
+        let camera = ["--black", black, "--gains", "1.5,1,1.25", "--format", format];
+        let args = [&size[..], &camera].concat();
+        let output = stream(&args, &input);
+        assert_eq!(output.status.code(), Some(0), "{format}: {}", errors(&output));
+        assert_eq!(output.stdout.len(), 600, "{format}");
+    }
+}
+
+#[test]
+fn contradictions_are_refused_with_what_was_expected() {
+    let gray = b"YUV4MPEG2 W16 H16 Cmono\n";
+    for (args, input, code, says) in [
+        (&["--format", "nv12"][..], &b""[..], 2, "--size"),
+        (&["--format", "nv21", "--size", "4x4"], b"", 2, "yuv420p"),
+        (&["--format", "nv12", "--size", "40x4", "--stride", "39"], b"", 2, "at least the 40"),
+        (&["--when-slow", "never"], b"", 2, "drop-oldest"),
+        (&["--format", "raw10", "--size", "4x4"], b"", 2, "bayer:rggb"),
+        (&["--range", "wide"], FIRST, 2, "full or limited"),
+        (&["--matrix", "bt2020"], FIRST, 2, "bt601 or bt709"),
+        (&["--to", "mkv"], FIRST, 2, "y4m or raw"),
+        (&["--max-memory", "1K"], FIRST, 5, "bytes of memory"),
+        (&[], b"", 3, "YUV4MPEG2"),
+        (&[], b"YUV4MPEG2 W16 H16 It C420\n", 3, "progressive"),
+    ] {
+        let output = stream(&[&FAST[..], args].concat(), input);
+        let said = errors(&output);
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {said}");
+        assert!(said.contains(says), "{args:?}: {said}");
+        assert!(output.stdout.is_empty(), "{args:?}");
+    }
+    let output = stream(&["-d", "bayer:rggb"], FIRST);
+    assert_eq!(output.status.code(), Some(3), "{}", errors(&output));
+    let output = stream(&["-d", "bayer:rggb"], gray);
+    assert!(errors(&output).contains("expected raw"), "{}", errors(&output));
+    assert_eq!(ddnm(&["stream"]).status.code(), Some(2));
+}
+
+/// Hours of a camera are thousands of frames: whatever grew with each would show.
+#[test]
+#[cfg(target_os = "linux")]
+fn memory_stays_flat_over_many_frames() {
+    let mut child = start(&["-d", "none", "--steps", "1", "-q"]);
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let status = format!("/proc/{}/status", child.id());
+    let private = || {
+        let text = std::fs::read_to_string(&status).unwrap();
+        let line = text.lines().find(|l| l.starts_with("RssAnon:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    stdin.write_all(FIRST).unwrap();
+    stdout.read_exact(&mut vec![0; FIRST.len()]).unwrap();
+    let mut seen = Vec::new();
+    for i in 0..400 {
+        stdin.write_all(&frame(i as u8)).unwrap();
+        stdout.read_exact(&mut vec![0; 6 + FRAME]).unwrap();
+        if i % 100 == 99 {
+            seen.push(private());
+        }
+    }
+    drop(stdin);
+    assert!(child.wait().unwrap().success());
+    let grown = seen[3].saturating_sub(seen[0]);
+    // 300 frames of 390 bytes would be 117 KiB; the allocator's own play is less than that.
+    assert!(grown <= 64, "KiB after each 100 frames: {seen:?}");
+}
