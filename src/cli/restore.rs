@@ -76,7 +76,7 @@ pub fn run(args: Restore) -> Result<()> {
     let header = io::Header { shape: a.scene(), bits, origin: &origin };
 
     let grids = sampler::grids(&a, &prior, &settings.levels);
-    let mut tally = Tally::new(&a, &grids[grids.len() - 1]);
+    let mut tally = Tally::new(&a, &grids[grids.len() - 1], settings.sigma_y == 0.0);
     let mut rounding = Rounding::new(&header);
     let mut draft = io::Draft::write(output, &header, &mut |take| {
         let mut rows = file.rows()?;
@@ -95,7 +95,6 @@ pub fn run(args: Restore) -> Result<()> {
         a: &a,
         tally: &tally,
         bits,
-        measured_bits: file.origin.bit_depth,
         file: &hex(&draft.sha256()),
         settings: &settings,
         prior: &prior.identity(),

@@ -13,8 +13,10 @@
 
 use super::LinearMap;
 
-/// Share of the residual that may be left, without and with noise.
+/// Share of the residual that may be left: without noise, where the map leaves directions to the
+/// prior, so that no solution is exact anyway, and with noise.
 const EXACT: f64 = 1e-6;
+const TRUNCATED: f64 = 1e-3;
 const NOISY: f64 = 0.03;
 /// Relative change of Lanczos' solution at which it is good enough.
 const SETTLED: f64 = 1e-2;
@@ -28,7 +30,14 @@ const LOOK: usize = 5;
 pub fn pinv<M: LinearMap + ?Sized>(map: &M, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
     let floor = map.truncation().powi(2);
     let z = match tikhonov(weight) {
-        Some(eta) => conjugate_gradients(map, y, eta.max(floor), eta > 0.0),
+        Some(eta) => {
+            let share = match (eta > 0.0, floor > 0.0) {
+                (true, _) => NOISY,
+                (_, true) => TRUNCATED,
+                _ => EXACT,
+            };
+            conjugate_gradients(map, y, eta.max(floor), share)
+        }
         None => {
             let f = |s2: f64| {
                 let s = s2.max(0.0).sqrt() as f32;
@@ -51,15 +60,14 @@ pub fn tikhonov(weight: &dyn Fn(f32) -> f32) -> Option<f32> {
     [0.01, 0.05, 0.2, 0.5].iter().all(|&s| fits(s)).then_some(eta)
 }
 
-/// `(A A^T + eta I)^-1 y`.
+/// `(A A^T + eta I)^-1 y`, up to `share` of `y`.
 fn conjugate_gradients<M: LinearMap + ?Sized>(
     map: &M,
     y: &[f32],
     eta: f32,
-    noisy: bool,
+    share: f64,
 ) -> Vec<f32> {
-    let tolerance = if noisy { NOISY } else { EXACT };
-    let goal = tolerance * tolerance * dot(y, y);
+    let goal = share * share * dot(y, y);
     let mut scene = vec![0.0; map.scene().len()];
     let mut z = vec![0.0; y.len()];
     let mut r = y.to_vec();

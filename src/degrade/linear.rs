@@ -25,7 +25,7 @@ pub trait LinearMap: Send + Sync {
     /// `x = A^T y`.
     fn adjoint(&self, y: &[f32], x: &mut [f32]);
 
-    /// `x = A+ W y` as in [`Degradation::pinv`], by conjugate gradients (see [`krylov::pinv`]).
+    /// `x = A+ W y` as in [`Degradation::pinv`], by conjugate gradients or Lanczos' method.
     fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
         krylov::pinv(self, y, weight, x);
     }

@@ -33,7 +33,7 @@ pub use chain::Chain;
 pub use cubic::Bicubic;
 pub use gray::{Gray, Luma};
 pub use linear::{Linear, LinearMap};
-pub use mask::Mask;
+pub use mask::{LEAST_GAIN, Mask};
 pub use measured::{MeasuredRows, measurement};
 pub use planes::Planes;
 pub use pool::Pool;
