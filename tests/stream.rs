@@ -319,3 +319,53 @@ fn memory_stays_flat_over_many_frames() {
     // 300 frames of 390 bytes would be 117 KiB; the allocator's own play is less than that.
     assert!(grown <= 64, "KiB after each 100 frames: {seen:?}");
 }
+
+/// Frames of `width x height`, each of stripes of its own, sent as fast as they are taken; returns
+/// the most private memory that was seen, and what was planned.
+#[cfg(target_os = "linux")]
+fn peak(args: &[&str], width: usize, height: usize) -> (u64, u64) {
+    let mut child = start(args);
+    let mut stdin = child.stdin.take().unwrap();
+    let mut stdout = child.stdout.take().unwrap();
+    let writer = std::thread::spawn(move || {
+        stdin.write_all(format!("YUV4MPEG2 W{width} H{height}\n").as_bytes()).unwrap();
+        for i in 0..8usize {
+            stdin.write_all(b"FRAME\n").unwrap();
+            let stripes = (0..width * height * 3 / 2).map(|at| (at / 7 * (i + 1)) as u8);
+            stdin.write_all(&stripes.collect::<Vec<u8>>()).unwrap();
+        }
+    });
+    let reader = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find(|l| l.starts_with("RssAnon:"));
+        let kib: Option<u64> = line.and_then(|l| l.split_whitespace().nth(1)?.parse().ok());
+        most = most.max(kib.unwrap_or(0) * 1024);
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    reader.join().unwrap().unwrap();
+    assert!(output.status.success(), "{}", errors(&output));
+    let said = lines(&errors(&output));
+    (most, said.last().unwrap()["planned_bytes"].as_u64().unwrap())
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn a_stream_takes_no_more_memory_than_planned() {
+    for (width, height) in [(64, 48), (240, 160), (800, 64)] {
+        for args in [
+            &["-d", "none", "--noise", "10", "--steps", "2"][..],
+            &["-d", "none", "--noise", "10", "--steps", "2", "--warm"],
+            &["-d", "sr:2", "--steps", "1"],
+        ] {
+            let (found, planned) = peak(args, width, height);
+            let case = format!("{width}x{height} {args:?}");
+            assert!(found <= planned, "{case}: {found} bytes, {planned} planned");
+            assert!(2 * found >= planned, "{case}: {found} bytes, {planned} planned");
+        }
+    }
+}

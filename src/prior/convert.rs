@@ -15,6 +15,7 @@ pub struct Window {
 }
 
 impl Window {
+    #[cfg(feature = "onnx")]
     pub fn new(manifest: &Manifest, height: usize, width: usize) -> Window {
         let mut window = Window::default();
         window.fit(manifest, height, width);

@@ -113,7 +113,7 @@ impl<'a> Pipeline<'a> {
         let mut samples = vec![0.0; self.written.measurement().len()];
         self.written.apply(whole, &x.data, &mut samples);
         output.pack(&samples, out);
-        let (residual_max, residual_rms) = self.residual(out, x);
+        let (residual_max, residual_rms) = self.residual(out, x, samples);
         Ok(Outcome { evaluations, residual_max, residual_rms })
     }
 
@@ -133,12 +133,12 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    /// The residual of a written frame; `x` is used as a buffer.
-    fn residual(&self, written: &[u8], mut x: Frame) -> (f64, f64) {
+    /// The residual of a written frame; `x` and `samples` are used as buffers.
+    fn residual(&self, written: &[u8], mut x: Frame, mut samples: Vec<f32>) -> (f64, f64) {
         let whole = Region::whole(x.shape);
-        let mut samples = vec![0.0; self.written.measurement().len()];
         self.parts.output.unpack(written, &mut samples);
         self.written.pinv(whole, &samples, &|_| 1.0, &mut x.data);
+        drop(samples);
         let mut again = vec![0.0; self.y.data.len()];
         self.parts.a.apply(whole, &x.data, &mut again);
         let (mut max, mut sum, mut count) = (0.0f64, 0.0, 0u64);

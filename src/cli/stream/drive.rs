@@ -34,6 +34,8 @@ pub struct Drive<'a> {
     pub signals: Signals,
     /// The line that the output begins with; frames have lines then too.
     pub first: Option<String>,
+    /// Private memory that was planned, in bytes.
+    pub planned: u64,
 }
 
 /// What the reader passes on.
@@ -72,7 +74,8 @@ impl Drive<'_> {
         queue.close();
         let end = json!({
             "frames": counts.frames, "skipped": counts.skipped, "dropped": dropped,
-            "seconds": started.elapsed().as_secs_f64(), "heat": self.heat.report(),
+            "seconds": started.elapsed().as_secs_f64(), "planned_bytes": self.planned,
+            "heat": self.heat.report(),
         });
         self.log.line(&end)?;
         done?;

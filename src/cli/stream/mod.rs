@@ -95,7 +95,8 @@ pub fn run(args: Stream) -> Result<()> {
     let pipeline = Pipeline::new(parts)?;
     let limits = Limits { queue: args.queue, when_full };
     let first = header.as_ref().map(|h| h.line(output.width, output.height));
-    Drive { pipeline, log, heat, signals, first }.run(source.frames, limits)
+    let planned = plan.memory.total();
+    Drive { pipeline, log, heat, signals, first, planned }.run(source.frames, limits)
 }
 
 /// The operator that gives such frames.
@@ -146,13 +147,14 @@ fn settings(
     Ok((rgb, settings))
 }
 
-/// Memory for whole frames: those that wait and those at hand as bytes, and the measurement, what
-/// is known of it, the result and what is written of it as numbers.
+/// Memory for whole frames: those that wait and those at hand as bytes, and as numbers the
+/// measurement, what is known of it and its residual, the result and what stands between the parts
+/// of the operator, and what is written, twice.
 fn held_bytes(args: &Stream, a: &dyn Degradation, input: &Format, output: &Format) -> u64 {
     let (y, x) = (a.measurement().len(), a.scene().len());
     // The last measurement and result, and the start that is made of it.
     let remembered = if args.warm { y + 2 * x } else { 0 };
-    let numbers = 5 * y + x + remembered + 2 * output.shape().len();
+    let numbers = 4 * y + 2 * x + remembered + 2 * output.shape().len();
     let bytes = (args.queue + 2) * input.frame_bytes() + output.frame_bytes();
     (numbers * size_of::<f32>() + bytes) as u64
 }
