@@ -15,11 +15,14 @@ const ZOOM: usize = 3;
 const GAP: usize = 8;
 
 /// Picture, left and top of the part, degradation, noise in code values.
-const ROWS: [(&str, usize, usize, &str, f64); 4] = [
+const ROWS: [(&str, usize, usize, &str, f64); 7] = [
     ("coffee", 150, 96, "bayer:rggb", 0.0),
     ("chelsea", 150, 70, "mask:half", 0.0),
     ("astronaut", 180, 60, "none", 25.0),
     ("astronaut", 372, 24, "sr:2", 0.0),
+    ("coffee", 300, 200, "sr:4:bicubic", 0.0),
+    ("astronaut", 180, 60, "blur:gauss:1.6", 2.0),
+    ("chelsea", 150, 70, "gray+mask:half+sr:2", 0.0),
 ];
 
 fn main() -> ddnm::Result<()> {
