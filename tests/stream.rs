@@ -272,6 +272,7 @@ fn contradictions_are_refused_with_what_was_expected() {
         (&["--format", "raw10", "--size", "4x4"], b"", 2, "bayer:rggb"),
         (&["--range", "wide"], FIRST, 2, "full or limited"),
         (&["--matrix", "bt2020"], FIRST, 2, "bt601 or bt709"),
+        (&["--warm", "--mode", "sample"], FIRST, 2, "faithful"),
         (&["--to", "mkv"], FIRST, 2, "y4m or raw"),
         (&["--max-memory", "1K"], FIRST, 5, "bytes of memory"),
         (&[], b"", 3, "YUV4MPEG2"),

@@ -12,6 +12,7 @@
 //! what changes slowly: the longer a block is still, the better it must agree.
 
 use super::Settings;
+use super::change::{Residual, around, residual, values};
 use super::grid::Grid;
 use crate::degrade::{Degradation, Reach};
 use crate::error::{Error, Result};
@@ -19,12 +20,6 @@ use crate::frame::{Frame, Region, crop};
 
 /// Side of a block, in pixels of the scene; the next multiple of the operator's period.
 const BLOCK: usize = 16;
-/// Side of the cells of a block whose mean is looked at, in measurement values.
-const CELL: usize = 4;
-/// By how many of its standard deviations a statistic may be off in a block that is still.
-const SLACK: f64 = 4.0;
-/// The same of the largest of the means of a block's cells.
-const CELL_SLACK: f64 = 5.0;
 /// Rounding to 8 bits, as a standard deviation in units of `[-1, 1]`.
 const ROUNDING: f64 = 0.3 / 127.5;
 /// The first estimate counts as much as this many measurements: about what a denoiser gains.
@@ -62,20 +57,6 @@ pub struct Warm {
     x: Frame,
     still: Vec<u32>,
     steps: usize,
-}
-
-/// What a block's residual says.
-#[derive(Clone, Copy)]
-struct Residual {
-    /// Mean square, in variances of the noise, and number of measurement values.
-    square: f64,
-    count: f64,
-    /// The largest mean of a cell, in standard deviations of the noise in it.
-    cell: f64,
-    /// By how much the mean of a cell differs at least, beyond what noise explains.
-    change: f64,
-    /// Mean square of the singular values.
-    gain: f64,
 }
 
 impl Memory {
@@ -262,67 +243,4 @@ impl Warm {
     pub fn remember(self, x: Frame, y: Frame) -> Memory {
         Memory { x, y, still: self.still }
     }
-}
-
-impl Residual {
-    /// Whether noise of `variance`, in units of the usual, explains it.
-    fn is_noise(&self, variance: f64) -> bool {
-        let spread = 1.0 + SLACK * (2.0 / self.count).sqrt();
-        self.square <= variance * spread && self.cell <= CELL_SLACK * variance.sqrt()
-    }
-}
-
-/// The measurement of a block, and its singular values.
-fn values(a: &dyn Degradation, region: Region, y: &Frame) -> (Vec<f32>, Vec<f32>) {
-    let measured = a.measured(region);
-    let mut of = vec![0.0; measured.shape(y.shape.channels).len()];
-    let mut s = of.clone();
-    crop(&y.data, y.shape, measured, &mut of);
-    a.singular_values(region, &mut s);
-    (of, s)
-}
-
-/// What block `i` and those around it say together.
-fn around(all: &[Residual], i: usize, columns: usize) -> Residual {
-    let (row, column) = (i / columns, i % columns);
-    let (mut sum, mut count) = (0.0, 0.0);
-    for y in row.saturating_sub(1)..(row + 2).min(all.len() / columns) {
-        for x in column.saturating_sub(1)..(column + 2).min(columns) {
-            let one = all[y * columns + x];
-            sum += one.square * one.count;
-            count += one.count;
-        }
-    }
-    Residual { square: sum / count, count, ..all[i] }
-}
-
-/// Sums up the residual `r` of a block, `[channels, of.height, of.width]`.
-fn residual(r: &[f32], s: &[f32], of: Region, variance: f64) -> Residual {
-    let known = s.iter().filter(|s| **s > 0.0).count().max(1) as f64;
-    let sum = |v: &[f32]| v.iter().map(|v| f64::from(*v).powi(2)).sum::<f64>();
-    let (mut cell, mut change) = (0.0f64, 0.0f64);
-    for (r, s) in r.chunks_exact(of.area()).zip(s.chunks_exact(of.area())) {
-        for top in (0..of.height).step_by(CELL) {
-            for left in (0..of.width).step_by(CELL) {
-                let (mut total, mut count) = (0.0f64, 0.0f64);
-                // The mean of a block's cells goes as far as this by noise alone.
-                const NOISE: f64 = 3.0;
-                for i in top..(top + CELL).min(of.height) {
-                    for j in left..(left + CELL).min(of.width) {
-                        let at = i * of.width + j;
-                        total += f64::from(r[at]);
-                        count += if s[at] > 0.0 { 1.0 } else { 0.0 };
-                    }
-                }
-                if count == 0.0 {
-                    continue;
-                }
-                let (mean, of_noise) = (total.abs() / count, (variance / count).sqrt());
-                cell = cell.max(mean / of_noise);
-                change = change.max(mean - NOISE * of_noise);
-            }
-        }
-    }
-    let (square, gain) = (sum(r) / (known * variance), (sum(s) / known).max(1e-6));
-    Residual { square, count: known, cell, change, gain }
 }

@@ -13,7 +13,7 @@ use super::heat::Heat;
 use super::job;
 use crate::boards;
 use crate::colour::Coding;
-use crate::degrade::{Degradation, Spec};
+use crate::degrade::{Degradation, Reach, Spec};
 use crate::error::{Error, Result};
 use crate::frame::Shape;
 use crate::io::video::Format;
@@ -52,6 +52,10 @@ pub fn run(args: Stream) -> Result<()> {
 
     let source = Source::open(&args)?;
     let a = operator(&args, &source.format)?;
+    if args.warm && a.reach() != Reach::Local {
+        let why = format!("warm: expected a degradation that is local, found {}", a.spec());
+        return Err(Error::Usage(why));
+    }
     let scene = a.scene();
     let (output, header) = source.output(&args, scene)?;
     let coding = source.coding(&args, scene)?;
