@@ -140,6 +140,21 @@ fn denoising_removes_most_of_the_noise() {
     assert!(psnr(&out) > psnr(&y) + 8.0, "{} after {}", psnr(&out), psnr(&y));
 }
 
+/// A gray picture goes through the colour prior as three equal channels.
+#[test]
+fn gray_pictures_are_denoised_as_well() {
+    let folder = Folder::new();
+    let (x, y, out) = (folder.arg("x.png"), folder.arg("y.png"), folder.arg("out.png"));
+    let mut gray = part("chelsea.png", 120, 60, 91, 67);
+    gray.data.truncate(gray.shape.plane());
+    gray.shape.channels = 1;
+    io::write(x.as_ref(), &gray, 8).unwrap();
+    ok(&["degrade", &x, "-o", &y, "-d", "none", "--noise", "25", "--seed", "4"]);
+    ok(&["restore", &y, "-o", &out, "-d", "none", "--noise", "25"]);
+    let psnr = |a: &str| json(&ok(&["compare", a, &x, "--json"]))["psnr"].as_f64().unwrap();
+    assert!(psnr(&out) > psnr(&y) + 7.0, "{} after {}", psnr(&out), psnr(&y));
+}
+
 #[test]
 fn the_result_does_not_depend_on_the_threads_and_the_seed_counts_only_for_draws() {
     let folder = Folder::new();

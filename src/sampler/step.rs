@@ -62,6 +62,11 @@ impl Steps<'_> {
         x.iter_mut().zip(&z).for_each(|(x, z)| *x = signal * *x + noise * z);
     }
 
+    /// Whether states carry noise: the measurement's own, or what a draw puts in.
+    pub fn has_noise(&self) -> bool {
+        self.settings.sigma_y > 0.0 || self.settings.mode != Mode::Faithful
+    }
+
     /// Factor from a state to what the prior expects, `x_t`.
     pub fn input_scale(&self, k: usize) -> f32 {
         match self.settings.mode {

@@ -279,14 +279,22 @@ impl Wave<'_> {
         };
         let window = room(&mut worker.window, scene.channels * pixels);
         state.read_window(tile, window);
-        let scale = self.steps.input_scale(k);
+        // A gray scene goes through a colour prior as equal channels, all with the same noise: in
+        // brightness that is as much as independent noise of sqrt(3) times the strength. (What a
+        // classical estimate lacks is no such noise: there the level itself is best.)
+        let told = self.steps.settings.levels[k];
+        let copies = channels / scene.channels;
+        let asked = match copies > 1 && self.steps.has_noise() {
+            false => told,
+            true => self.prior.diffusion().at_sigma(told.sigma() * (copies as f64).sqrt()),
+        };
+        let scale = self.steps.input_scale(k) * (asked.signal() / told.signal()) as f32;
         let input = room(&mut worker.input, channels * pixels);
-        // A gray scene goes through a colour prior as equal channels.
         for part in input.chunks_exact_mut(window.len()) {
             part.iter_mut().zip(&*window).for_each(|(to, v)| *to = v * scale);
         }
         let estimate = room(&mut worker.estimate, channels * pixels);
-        evaluator.x0(input, self.steps.settings.levels[k], estimate)?;
+        evaluator.x0(input, asked, estimate)?;
 
         let core = tile.core();
         let (top, left) = (core.y - tile.rows.window, core.x - tile.columns.window);
