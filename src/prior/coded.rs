@@ -57,6 +57,10 @@ impl Prior for Coded<'_> {
         }))
     }
 
+    fn allows_for_equal_noise(&self) -> bool {
+        true
+    }
+
     fn identity(&self) -> Identity {
         self.inner.identity()
     }

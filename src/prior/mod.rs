@@ -52,6 +52,11 @@ pub trait Prior: Send + Sync {
     fn diffusion(&self) -> &Diffusion;
     /// A worker for windows of `height x width`, both multiples of [`multiple`](Prior::multiple).
     fn evaluator(&self, height: usize, width: usize) -> Result<Box<dyn Evaluator>>;
+    /// Whether the levels that it is asked at already stand for noise that is the same in all
+    /// channels, as a gray scene's is.
+    fn allows_for_equal_noise(&self) -> bool {
+        false
+    }
     /// What identifies it in a certificate: name, weights' checksum.
     fn identity(&self) -> Identity;
 }

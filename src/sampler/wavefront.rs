@@ -284,7 +284,8 @@ impl Wave<'_> {
         // classical estimate lacks is no such noise: there the level itself is best.)
         let told = self.steps.settings.levels[k];
         let copies = channels / scene.channels;
-        let asked = match copies > 1 && self.steps.has_noise() {
+        let counts = self.steps.has_noise() && !self.prior.allows_for_equal_noise();
+        let asked = match copies > 1 && counts {
             false => told,
             true => self.prior.diffusion().at_sigma(told.sigma() * (copies as f64).sqrt()),
         };
