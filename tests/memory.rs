@@ -4,9 +4,8 @@
 mod common;
 
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
-use common::{Folder, ddnm, ok, part};
+use common::{Folder, ddnm, most_memory, ok, part};
 use ddnm::frame::{Frame, Shape};
 use ddnm::io;
 use serde_json::Value;
@@ -19,15 +18,7 @@ fn peak(args: &[&str]) -> u64 {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let mut most = 0;
-    while child.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find(|l| l.starts_with("RssAnon:"));
-        let kib: Option<u64> = line.and_then(|l| l.split_whitespace().nth(1)?.parse().ok());
-        most = most.max(kib.unwrap_or(0) * 1024);
-        std::thread::sleep(Duration::from_micros(300));
-    }
+    let most = most_memory(&mut child);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     most

@@ -337,15 +337,7 @@ fn peak(args: &[&str], width: usize, height: usize) -> (u64, u64) {
         }
     });
     let reader = std::thread::spawn(move || std::io::copy(&mut stdout, &mut std::io::sink()));
-    let status = format!("/proc/{}/status", child.id());
-    let mut most = 0;
-    while child.try_wait().unwrap().is_none() {
-        let text = std::fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find(|l| l.starts_with("RssAnon:"));
-        let kib: Option<u64> = line.and_then(|l| l.split_whitespace().nth(1)?.parse().ok());
-        most = most.max(kib.unwrap_or(0) * 1024);
-        std::thread::sleep(Duration::from_micros(300));
-    }
+    let most = common::most_memory(&mut child);
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap();
     reader.join().unwrap().unwrap();

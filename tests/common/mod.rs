@@ -83,3 +83,19 @@ pub fn agrees_with_golden(found: &Frame, name: &str) {
     assert!(most.is_none_or(|&d| d == 1), "{name}: {most:?} code values apart");
     assert!(differing.len() * 1000 <= found.len(), "{name}: {} values differ", differing.len());
 }
+
+/// Waits for a process and returns the most private memory (RssAnon), in bytes, that it was seen
+/// to have. Its output must be read elsewhere, or be short.
+#[cfg(target_os = "linux")]
+pub fn most_memory(child: &mut std::process::Child) -> u64 {
+    let status = format!("/proc/{}/status", child.id());
+    let mut most = 0;
+    while child.try_wait().unwrap().is_none() {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find(|l| l.starts_with("RssAnon:"));
+        let kib: Option<u64> = line.and_then(|l| l.split_whitespace().nth(1)?.parse().ok());
+        most = most.max(kib.unwrap_or(0) * 1024);
+        std::thread::sleep(std::time::Duration::from_micros(300));
+    }
+    most
+}
