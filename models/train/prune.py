@@ -60,6 +60,13 @@ def prune(large, small):
     cut(large.t2, small.t2)
 
 
+def make(large, small, shape):
+    """Writes the checkpoint `small`: a network of `shape` cut out of the checkpoint `large`."""
+    net = UNet(**shape)
+    prune(evaluate.load(large), net)
+    torch.save({"net": shape, "ema": net.state_dict()}, small)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("large", type=Path)
@@ -67,7 +74,5 @@ if __name__ == "__main__":
     parser.add_argument("--model", required=True)
     parser.add_argument("--recipe", type=Path, default=Path(__file__).parent / "recipe.toml")
     arguments = parser.parse_args()
-    shape = tomllib.loads(arguments.recipe.read_text())["model"][arguments.model]["net"]
-    net = UNet(**shape)
-    prune(evaluate.load(arguments.large), net)
-    torch.save({"net": shape, "ema": net.state_dict()}, arguments.small)
+    recipe = tomllib.loads(arguments.recipe.read_text())
+    make(arguments.large, arguments.small, recipe["model"][arguments.model]["net"])

@@ -15,6 +15,7 @@ import torch
 import corpus
 import evaluate
 import export
+import prune
 import tasks
 
 HERE = Path(__file__).parent
@@ -23,9 +24,11 @@ HERE = Path(__file__).parent
 def build(name, recipe, out, pictures, options):
     """Trains, exports and evaluates one model; its stages go on from one another."""
     model, log = recipe["model"][name], out / f"{name}.csv"
-    if "teacher" in model:
-        options = [*options, "--teacher", last(out, recipe, model["teacher"])]
     before = None
+    if "larger" in model:
+        larger, before = last(out, recipe, model["larger"]), out / f"{name}-cut.ckpt"
+        prune.make(larger, before, model["net"])
+        options = [*options, "--teacher", larger]
     for stage in model["stages"]:
         run, done = out / f"{stage}.ckpt", out / f"{stage}.done"
         if not done.exists():
