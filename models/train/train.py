@@ -1,6 +1,6 @@
 """Trains one stage: a number of steps with one patch size and one learning-rate curve.
 
-    python train.py CORPUS RUN.ckpt --stage NAME [--recipe recipe.toml] [--init OTHER.ckpt]
+    python train.py CORPUS RUN.ckpt --model NAME --stage NAME [--init OTHER.ckpt] [--teacher LARGER.ckpt]
 
 Goes on from RUN.ckpt where that exists; otherwise from the averaged weights of
 OTHER.ckpt, or from nothing. RUN.ckpt holds everything: averaged and raw
@@ -75,17 +75,21 @@ def examples(corpus, stage, step, seed):
     return x_t, torch.from_numpy(t).float(), ab.sqrt() * noise - (1 - ab).sqrt() * x, (1 - ab) ** stage["power"]
 
 
-def set_gradients(net, pool, batch, bfloat16):
+def set_gradients(net, pool, batch, stage, teacher=None):
     """Puts the batch's gradients into `net`; returns its loss.
 
-    Each thread takes PIECE pictures at a time: threads meet once a step, not
+    Where a teacher is given, its answers are the share `teach` of what is to be
+    learned: they vary less than the noise that was drawn. Each thread takes PIECE pictures at a time: threads meet once a step, not
     once a layer, and one that other work holds up leaves more to the other.
     """
     parameters = list(net.parameters())
 
     def piece(x_t, t, v, weight):
-        with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=stage["bfloat16"]):
             answer = net(x_t, t)
+            if teacher:
+                with torch.no_grad():
+                    v = v.lerp(teacher(x_t, t).float(), stage["teach"])
         loss = ((answer.float() - v).square() * weight).mean()
         return loss.item(), torch.autograd.grad(loss, parameters)
 
@@ -99,7 +103,8 @@ def train(args):
     recipe = tomllib.loads(Path(args.recipe).read_text())
     stage = recipe["defaults"] | recipe["stage"][args.stage]
     torch.manual_seed(recipe["seed"])
-    net = UNet(**recipe["net"])
+    net = UNet(**recipe["model"][args.model]["net"])
+    teacher = evaluate.load(args.teacher) if stage["teach"] else None
     start = 0
     source = args.run if args.run.exists() else args.init
     state = torch.load(source, map_location="cpu") if source else None
@@ -118,11 +123,11 @@ def train(args):
     corpus, crops = Corpus(args.corpus), evaluate.crops()
 
     def checkpoint(step):
-        save(args.run, {"net": recipe["net"], "stage": args.stage, "step": step, "ema": ema.state_dict(),
+        save(args.run, {"net": recipe["model"][args.model]["net"], "stage": args.stage, "step": step, "ema": ema.state_dict(),
                         "raw": net.state_dict(), "optimizer": optimizer.state_dict()})
 
     loss_sum = loss_count = 0
-    began = last_saved = time.monotonic()
+    began, last_saved = time.process_time(), time.monotonic()
     end = stage.get("stop", stage["steps"])
     for step in range(start, end):
         while step % 20 == 0 and args.pause and args.pause.exists():
@@ -130,7 +135,7 @@ def train(args):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(stage, step)
         batch = examples(corpus, stage, step, recipe["seed"])
-        loss = set_gradients(net, pool, batch, stage["bfloat16"])
+        loss = set_gradients(net, pool, batch, stage, teacher)
         torch.nn.utils.clip_grad_norm_(net.parameters(), stage["clip"])
         optimizer.step()
         keep = min(stage["ema"], (step + 1) / (step + 10))
@@ -139,14 +144,14 @@ def train(args):
                 average.lerp_(raw, 1 - keep)
         loss_sum, loss_count, done = loss_sum + loss, loss_count + 1, step + 1
         if done % args.evaluate_every == 0 or done == end:
-            row = [args.stage, done, f"{time.monotonic() - began:.0f}", f"{learning_rate(stage, step):.2e}",
+            row = [args.stage, done, f"{time.process_time() - began:.0f}", f"{learning_rate(stage, step):.2e}",
                    f"{loss_sum / loss_count:.5f}", *(f"{p:.3f}" for p in evaluate.denoising(ema, crops))]
             loss_sum = loss_count = 0
             new = not args.log.exists()
             with open(args.log, "a", newline="") as file:
                 writer = csv.writer(file)
                 if new:
-                    writer.writerow(["stage", "step", "seconds", "lr", "loss"] + [f"psnr{n}" for n in evaluate.NOISES])
+                    writer.writerow(["stage", "step", "processor seconds", "lr", "loss"] + [f"psnr{n}" for n in evaluate.NOISES])
                 writer.writerow(row)
             print(*row, flush=True)
         if time.monotonic() - last_saved > args.save_every or done == end:
@@ -158,9 +163,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("corpus", type=Path)
     parser.add_argument("run", type=Path)
+    parser.add_argument("--model", required=True)
     parser.add_argument("--stage", required=True)
     parser.add_argument("--recipe", type=Path, default=Path(__file__).parent / "recipe.toml")
     parser.add_argument("--init", type=Path)
+    parser.add_argument("--teacher", type=Path, help="checkpoint of a larger network; used where the stage's `teach` is not 0")
     parser.add_argument("--log", type=Path, default=Path("train.csv"))
     parser.add_argument("--pause", type=Path, help="wait while this file exists")
     parser.add_argument("--save-every", type=float, default=120, help="seconds between checkpoints")
