@@ -1,5 +1,6 @@
-//! Every kind of network runs as ONNX Runtime runs it: the bundled prior, a diffusers UNet, a
-//! guided-diffusion UNet and a denoiser told the noise as a map, on windows of several sizes.
+//! Every kind of network runs as ONNX Runtime runs it: the bundled prior, its smaller relative, a
+//! diffusers UNet, a guided-diffusion UNet and a denoiser told the noise as a map, on windows of
+//! several sizes.
 //!
 //! `tests/reference/make.py` made the models, and the values from ONNX Runtime's outputs.
 
@@ -85,6 +86,13 @@ fn check(model: Option<&str>, file: &str) {
 #[test]
 fn the_bundled_prior() {
     check(None, "patch-s.bin");
+}
+
+#[test]
+fn the_small_prior_from_its_manifest_and_packed() {
+    for file in ["patch-xs.toml", "patch-xs.ddnm"] {
+        check(Some(&format!("../../models/{file}")), "patch-xs.bin");
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
     python make.py
 
 Three small networks with random weights go through the exporters of `models/export`, and ONNX
-Runtime evaluates them and the bundled prior on a few windows. Every run writes the same files:
+Runtime evaluates them and the project's priors on a few windows. Every run writes the same files:
 
     NAME.onnx, NAME.toml   a model and its manifest
     windows.toml           size and noise level of every window
@@ -165,8 +165,8 @@ def main():
         text += f"\n[[window]]\nheight = {x_t.shape[1]}\nwidth = {x_t.shape[2]}\nt = {t}\nalpha_bar = {a}\n"
     (HERE / "windows.toml").write_text(text)
     (HERE / "windows.bin").write_bytes(b"".join(x_t.tobytes() for x_t, _, _ in windows))
-    for name in ["diffusers", "guided", "noisemap", "patch-s"]:
-        path = (ROOT / "models" if name == "patch-s" else HERE) / f"{name}.onnx"
+    for name in ["diffusers", "guided", "noisemap", "patch-s", "patch-xs"]:
+        path = (ROOT / "models" if name.startswith("patch") else HERE) / f"{name}.onnx"
         scenes = [evaluate(path, *window) for window in windows]
         print(f"{name}: {path.stat().st_size} bytes, RMS of x0 {[round(rms(s), 3) for s in scenes]}")
         if path.parent == HERE:
