@@ -25,6 +25,15 @@ pub struct Buffers {
     correction: Vec<f32>,
 }
 
+impl Buffers {
+    /// Makes them as large as those of another thread.
+    pub fn cover(&mut self, other: &Buffers) {
+        room(&mut self.residual, other.residual.len());
+        room(&mut self.measured, other.measured.len());
+        room(&mut self.correction, other.correction.len());
+    }
+}
+
 /// The first `len` values of a buffer that grows to what is needed; what they hold is left from
 /// before.
 pub fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {

@@ -232,8 +232,7 @@ impl Warm {
     pub fn evaluations(&self, grids: &[Grid]) -> f64 {
         let mut pixels = 0;
         for (k, grid) in grids.iter().enumerate().take(self.steps) {
-            let tiles = grid.tiles(0..grid.rows.len());
-            let done = tiles.iter().map(|t| t.core()).filter(|core| self.needs(k, *core));
+            let done = grid.tiles().map(|t| t.core()).filter(|core| self.needs(k, *core));
             pixels += done.map(|core| core.area()).sum::<usize>();
         }
         pixels as f64 / self.x.shape.plane() as f64
