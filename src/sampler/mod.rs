@@ -17,8 +17,14 @@ mod wavefront;
 mod worker;
 
 pub use defaults::{Defaults, defaults};
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use finish::finish;
 pub use finish::{CONTENT, between, into_box, kept_residual, rms};
 pub use restorer::Restorer;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use step::{Amplitudes, Steps, ddnm_plus, effective_eta};
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use strip::mirror;
 pub use warm::{Memory, Warm};
 
 use std::ops::ControlFlow;
@@ -184,7 +190,12 @@ fn run(
     Wavefront::new(a, prior, warm, settings.clone(), false).once(y, done, progress)
 }
 
-fn check(a: &dyn Degradation, y: Shape, prior: &dyn Prior, settings: &Settings) -> Result<()> {
+pub(crate) fn check(
+    a: &dyn Degradation,
+    y: Shape,
+    prior: &dyn Prior,
+    settings: &Settings,
+) -> Result<()> {
     if y != a.measurement() {
         return Err(Error::shape("measurement", a.measurement(), y));
     }

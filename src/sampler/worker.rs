@@ -101,17 +101,7 @@ impl Worker {
         let (pixels, channels) = (height * width, prior.channels());
         let window = room(&mut self.window, scene.channels * pixels);
         state.read_window(tile, window);
-        // A gray scene goes through a colour prior as equal channels, all with the same noise: in
-        // brightness that is as much as independent noise of sqrt(3) times the strength. (What a
-        // classical estimate lacks is no such noise: there the level itself is best.)
-        let told = steps.settings.levels[k];
-        let copies = channels / scene.channels;
-        let counts = steps.has_noise() && !prior.allows_for_equal_noise();
-        let asked = match copies > 1 && counts {
-            false => told,
-            true => prior.diffusion().at_sigma(told.sigma() * (copies as f64).sqrt()),
-        };
-        let scale = steps.input_scale(k) * (asked.signal() / told.signal()) as f32;
+        let (asked, scale) = steps.asked(k, *prior);
         let input = room(&mut self.input, channels * pixels);
         for part in input.chunks_exact_mut(window.len()) {
             part.iter_mut().zip(&*window).for_each(|(to, v)| *to = v * scale);
