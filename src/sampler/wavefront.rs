@@ -17,7 +17,7 @@ use crate::degrade::{Degradation, Reach, full_width};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Rows};
 use crate::prior::Prior;
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, zeros};
 
 /// What a restoration is given: lent for one frame, or shared with threads that stay.
 pub enum Part<'a, T: ?Sized> {
@@ -277,7 +277,8 @@ impl<'a> Wavefront<'a> {
     fn start_block(&self, steps: &Steps, rows: Range<usize>, y: &Strip) {
         let region = full_width(rows.clone(), self.a.scene());
         let support = self.a.classical_support(rows.clone());
-        let mut x = self.a.start_rows(rows, &y.rows(support), steps.settings.sigma_y);
+        let mut x = zeros(region.shape(self.a.scene().channels).len());
+        self.a.start_rows(rows, &y.rows(support), steps.settings.sigma_y, &mut x);
         if let Some(warm) = self.warm {
             warm.start(region, &mut x);
         }
