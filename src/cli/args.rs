@@ -41,6 +41,8 @@ pub struct Top {
     pub command: Option<Command>,
 }
 
+// There is one of them, once.
+#[allow(clippy::large_enum_variant)]
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 pub enum Command {
