@@ -104,7 +104,8 @@ fn scene(shape: Shape, frame: usize) -> Frame {
 
 /// A mask with a large hole and small ones.
 fn mask(shape: Shape) -> Frame {
-    let missing = |y: usize, x: usize| (10..30).contains(&y) && x < 25 || (y * 7 + x * 3) % 11 == 0;
+    let missing =
+        |y: usize, x: usize| (10..30).contains(&y) && x < 25 || (y * 7 + x * 3).is_multiple_of(11);
     let value = |i: usize| if missing(i / shape.width, i % shape.width) { -1.0 } else { 1.0 };
     let shape = Shape { channels: 1, ..shape };
     Frame::new(shape, (0..shape.len()).map(value).collect()).unwrap()

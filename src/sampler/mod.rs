@@ -1,12 +1,14 @@
 //! The restoration: a short schedule of noise levels, at each of which the prior says what the
 //! scene could look like and the projection puts the measured part back.
 
+mod budget;
 mod change;
 mod crew;
 mod defaults;
 mod finish;
 pub mod grid;
 pub mod order;
+mod pace;
 mod restorer;
 mod step;
 mod strip;
@@ -16,6 +18,7 @@ mod warm;
 mod wavefront;
 mod worker;
 
+pub use budget::{Budget, Clock, machine_clock};
 pub use defaults::{Defaults, defaults};
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) use finish::finish;
