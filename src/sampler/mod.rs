@@ -14,7 +14,13 @@ mod warm;
 mod wavefront;
 
 pub use defaults::{Defaults, defaults};
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use finish::finish;
 pub use finish::{CONTENT, between, into_box, kept_residual, rms};
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use step::{Amplitudes, Steps, ddnm_plus, effective_eta};
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use strip::mirror;
 pub use warm::{Memory, Warm};
 
 use std::ops::ControlFlow;
@@ -161,7 +167,12 @@ pub fn restore_warm(
     Ok(x)
 }
 
-fn check(a: &dyn Degradation, y: Shape, prior: &dyn Prior, settings: &Settings) -> Result<()> {
+pub(crate) fn check(
+    a: &dyn Degradation,
+    y: Shape,
+    prior: &dyn Prior,
+    settings: &Settings,
+) -> Result<()> {
     if y != a.measurement() {
         return Err(Error::shape("measurement", a.measurement(), y));
     }
