@@ -37,8 +37,10 @@ def bm3d(y, size, noise):
 
 
 def bicubic(y, size, noise):
-    planes = [Image.fromarray(plane).resize(size, Image.BICUBIC) for plane in y]
-    return np.stack([np.asarray(plane) for plane in planes], 2)
+    factor = round(size[0] / y.shape[2])
+    full = y.shape[2] * factor, y.shape[1] * factor    # what does not divide was extended
+    planes = [Image.fromarray(plane).resize(full, Image.BICUBIC) for plane in y]
+    return np.stack([np.asarray(plane)[:size[1], :size[0]] for plane in planes], 2)
 
 
 def peers(task):
@@ -52,7 +54,8 @@ def ours(program, model, mode, degradation, folder):
     def estimate(y, size, noise):
         measured, result = folder / "y.npy", folder / "x.png"
         np.save(measured, y)
-        command = [program, "restore", measured, "-o", result, "-d", degradation, "--mode", mode, "--depth", 8]
+        command = [program, "restore", measured, "-o", result, "-d", degradation, "--mode", mode, "--depth", 8,
+                   "--size", "x".join(map(str, size))]
         command += ["--noise", noise] if noise else []
         command += ["--model", model] if model else []
         subprocess.run(list(map(str, command)), check=True, stderr=subprocess.DEVNULL)
