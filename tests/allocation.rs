@@ -125,7 +125,7 @@ fn frames() {
         ("sr:2+420", 3),
     ] {
         let shape = Shape::new(channels, 90, 70);
-        let a = Spec::parse(spec).unwrap().build(shape, &|_| Ok(mask(shape))).unwrap();
+        let a = Spec::parse(spec).unwrap().build(shape, &|_| Ok(mask(shape).into())).unwrap();
         let a: Arc<dyn Degradation> = Arc::from(a);
         for (mode, sigma_y, generative) in [
             (Mode::Faithful, 0.0, 0.6),
