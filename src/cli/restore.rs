@@ -6,6 +6,7 @@ use std::time::Instant;
 use serde_json::json;
 
 use super::args::{Restore, path};
+use super::device::{Asked, Place};
 use super::heat::Heat;
 use super::rounding::Rounding;
 use super::{interrupt_flag, job, print, progress};
@@ -15,11 +16,11 @@ use crate::degrade::{self, Degradation};
 use crate::error::Result;
 use crate::io;
 use crate::plan;
-use crate::prior::Prior;
 use crate::sampler::{self, Finished};
 
 pub fn run(args: Restore) -> Result<()> {
     let started = Instant::now();
+    let asked = Asked::parse(&args.device, &args.precision)?;
     let stop = interrupt_flag();
     let (input, output) = (path(&args.input), path(&args.output));
     // Everything that can be refused is refused before the work.
@@ -35,7 +36,8 @@ pub fn run(args: Restore) -> Result<()> {
     let bits = job::depth(args.depth, &file.origin)?;
     let recorded = file.origin.scene;
     let a = job::operator(&args.degradation, file.shape(), recorded, args.size.as_deref())?;
-    let prior = job::model(args.model.as_deref(), board)?;
+    let place = Place::find(&asked, &a)?;
+    let prior = place.model(args.model.as_deref(), board)?;
     let mut settings = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
@@ -86,7 +88,7 @@ pub fn run(args: Restore) -> Result<()> {
             tally.add(&part, &written);
             Ok(())
         };
-        sampler::restore_rows(&a, &mut y, &prior, &settings, &mut done, &mut on_progress)
+        place.restore_rows(&a, &mut y, &prior, &settings, &mut done, &mut on_progress)
     })?;
     bar.finish();
     // The certificate is about the file: what has been measured must be what it holds.
@@ -97,7 +99,7 @@ pub fn run(args: Restore) -> Result<()> {
         bits,
         file: &hex(&draft.sha256()),
         settings: &settings,
-        prior: &prior.identity(),
+        prior: &place.identity(&prior),
         tiling: sampler::tiling(&a, &prior, &settings.levels),
     };
     evidence.check()?;
