@@ -32,7 +32,11 @@ impl Asked {
 pub enum Place {
     Processor,
     #[cfg(feature = "cuda")]
-    Gpu(crate::device::Gpu, Precision),
+    Gpu {
+        gpu: crate::device::Gpu,
+        precision: Precision,
+        insists: bool,
+    },
 }
 
 #[cfg(not(feature = "cuda"))]
@@ -47,12 +51,17 @@ fn not_built() -> crate::Error {
 impl Place {
     /// # Errors
     /// [`Error::Device`](crate::Error::Device) where a GPU is insisted on.
-    pub fn find(asked: &Asked, _a: &dyn Degradation) -> Result<Place> {
+    pub fn find(asked: &Asked) -> Result<Place> {
         let _ = asked.precision;
         match asked.choice {
             Choice::Auto | Choice::Processor => Ok(Place::Processor),
             Choice::Cuda(_) => Err(not_built()),
         }
+    }
+
+    /// Where a degradation is restored.
+    pub fn suits(&self, _a: &dyn Degradation) -> Result<&Place> {
+        Ok(self)
     }
 
     /// The model that was asked for.
@@ -84,13 +93,10 @@ impl Place {
     /// Opens a GPU, if one is asked for or can be had.
     ///
     /// # Errors
-    /// Where a GPU is insisted on: [`Error::Device`](crate::Error::Device) if there is none that
-    /// can be used, [`Error::Usage`](crate::Error::Usage) for a degradation without a closed form.
-    pub fn find(asked: &Asked, a: &dyn Degradation) -> Result<Place> {
-        let open = || {
-            crate::device::supports(a)?;
-            Ok(Place::Gpu(crate::device::open()?, asked.precision))
-        };
+    /// [`Error::Device`](crate::Error::Device) where a GPU is insisted on and none can be used.
+    pub fn find(asked: &Asked) -> Result<Place> {
+        let (precision, insists) = (asked.precision, asked.choice != Choice::Auto);
+        let open = || Ok(Place::Gpu { gpu: crate::device::open()?, precision, insists });
         match asked.choice {
             Choice::Processor => Ok(Place::Processor),
             Choice::Cuda(_) => open(),
@@ -101,11 +107,27 @@ impl Place {
         }
     }
 
+    /// Where a degradation is restored: on the processor, where a GPU cannot.
+    ///
+    /// # Errors
+    /// [`Error::Usage`](crate::Error::Usage) where a GPU is insisted on and cannot.
+    pub fn suits(&self, a: &dyn Degradation) -> Result<&Place> {
+        let Place::Gpu { insists, .. } = self else { return Ok(self) };
+        match crate::device::supports(a) {
+            Ok(_) => Ok(self),
+            Err(why) if *insists => Err(why),
+            Err(why) => {
+                log::warn!("restoring on the processor: {why}");
+                Ok(&Place::Processor)
+            }
+        }
+    }
+
     /// The model that was asked for; a GPU wants one from ONNX.
     pub fn model(&self, asked: Option<&str>, board: Option<&Board>) -> Result<Model> {
         match self {
             Place::Processor => job::model(asked, board),
-            Place::Gpu(..) => {
+            Place::Gpu { .. } => {
                 let usual = board.map(|board| board.defaults.model.as_str());
                 crate::prior::find_onnx(asked.or(usual))
             }
@@ -116,7 +138,7 @@ impl Place {
     pub fn identity(&self, prior: &Model) -> Identity {
         match self {
             Place::Processor => prior.identity(),
-            Place::Gpu(_, precision) => Identity {
+            Place::Gpu { precision, .. } => Identity {
                 arithmetic: precision.name().into(),
                 kernels: "cuda".into(),
                 ..prior.identity()
@@ -134,7 +156,7 @@ impl Place {
         done: OnFinished,
         progress: OnProgress,
     ) -> Result<()> {
-        let Place::Gpu(gpu, precision) = self else {
+        let Place::Gpu { gpu, precision, .. } = self else {
             return sampler::restore_rows(a, y, prior, settings, done, progress);
         };
         let job = crate::device::Job { a, model: prior, settings, precision: *precision };
