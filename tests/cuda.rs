@@ -29,9 +29,9 @@ fn folder() -> Folder {
 fn library(folder: &Folder, name: &str, source: &str) {
     let code = folder.path("library.c");
     std::fs::write(&code, source).unwrap();
-    let made =
-        Command::new("cc").args(["-shared", "-fPIC", "-o"]).arg(folder.path(name)).arg(&code);
-    assert!(made.status().unwrap().success(), "{name}");
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(folder.path(name)).arg(&code);
+    assert!(compiler.status().unwrap().success(), "{name}");
 }
 
 /// Restores on a device, with the libraries of `folder` in sight. It must be over soon.
