@@ -26,7 +26,7 @@ fn model(name: &str) -> Model {
 
 fn operator(spec: &str, scene: Shape) -> Box<dyn Degradation> {
     // A checkerboard, gains from none to full, and a checkerboard behind pooling.
-    let load = |path: &Path| {
+    let load = |path: &Path| -> crate::Result<Box<dyn crate::frame::Rows>> {
         let name = path.to_str();
         let half = |side: usize| if name == Some("half") { side.div_ceil(2) } else { side };
         let shape = Shape::new(1, half(scene.height), half(scene.width));
@@ -34,7 +34,7 @@ fn operator(spec: &str, scene: Shape) -> Box<dyn Degradation> {
             Some("ramp") => (i % shape.width) as f32 / shape.width as f32,
             _ => [1.0, -1.0][(i / shape.width + i % shape.width) % 2],
         };
-        Frame::new(shape, (0..shape.len()).map(value).collect())
+        Ok(Frame::new(shape, (0..shape.len()).map(value).collect())?.into())
     };
     Spec::parse(spec).unwrap().build(scene, &load).unwrap()
 }
