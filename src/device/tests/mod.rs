@@ -4,6 +4,7 @@ mod equality;
 mod table;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use super::*;
 use crate::degrade::{self, Degradation, Spec};
@@ -58,6 +59,15 @@ fn settings(prior: &dyn Prior, mode: Mode, sigma_y: f64, steps: usize) -> Settin
     Settings { mode, sigma_y, levels, generative: 1.0, frame: 0, threads: 1, band: None }
 }
 
+fn job<'a>(
+    a: &'a dyn Degradation,
+    model: &'a Model,
+    settings: &'a Settings,
+    precision: Precision,
+) -> Job<'a> {
+    Job { a, model, settings, precision }
+}
+
 /// The largest difference between the two paths.
 fn difference(
     a: &dyn Degradation,
@@ -68,7 +78,7 @@ fn difference(
 ) -> f32 {
     let mut go_on = |_| ControlFlow::Continue(());
     let native = sampler::restore(a, y, model, settings, &mut go_on).unwrap();
-    let prepared = Prepared::new(&Processor, a, model, settings, precision).unwrap();
+    let prepared = Prepared::new(&Processor, Job { a, model, settings, precision }).unwrap();
     let (found, _) = prepared.restore(y, &mut go_on).unwrap();
     largest(&native, &found)
 }
