@@ -8,7 +8,7 @@ mod degrade;
 mod device;
 mod heat;
 mod inspect;
-mod job;
+pub(crate) mod job;
 mod manual;
 mod pack;
 mod plan;

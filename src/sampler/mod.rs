@@ -89,7 +89,7 @@ pub struct Progress {
 
 /// Called for each tile that is done, on the thread that called; may stop the restoration, which
 /// then ends with [`Error::Interrupted`].
-pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) -> ControlFlow<()> + Send);
+pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// The tiles of a restoration: how they lie and how many there are.
 pub fn tiling(a: &dyn Degradation, prior: &dyn Prior, levels: &[Level]) -> Tiling {
