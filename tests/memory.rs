@@ -44,9 +44,13 @@ fn plans_say_what_restorations_take() {
     for (width, height, steps) in [(48, 40, "2"), (320, 240, "2"), (1200, 90, "3"), (90, 700, "3")]
     {
         io::write(x.as_ref(), &tiled(width, height), 8).unwrap();
-        for (spec, noise) in
-            [("bayer:rggb", "0"), ("sr:2", "0"), ("none", "25"), ("gray+sr:3", "0")]
-        {
+        for (spec, noise) in [
+            ("bayer:rggb", "0"),
+            ("sr:2", "0"),
+            ("none", "25"),
+            ("none", "poisson:2,2"),
+            ("gray+sr:3", "0"),
+        ] {
             ok(&["degrade", &x, "-o", &y, "-d", spec, "--noise", noise]);
             for threads in ["1", "2"] {
                 let how = ["-d", spec, "--noise", noise, "--threads", threads, "--steps", steps];

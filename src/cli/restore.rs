@@ -13,6 +13,7 @@ use crate::boards;
 use crate::certificate::{Evidence, Tally, hex};
 use crate::degrade::{self, Degradation};
 use crate::error::Result;
+use crate::frame::{Origin, Shape};
 use crate::io;
 use crate::plan;
 use crate::prior::Prior;
@@ -28,6 +29,10 @@ pub fn run(args: Restore) -> Result<()> {
     if let Some(name) = &args.certificate {
         io::check_writable(path(name))?;
     }
+    if let Some(name) = &args.measured {
+        io::check_picture_name(path(name))?;
+        io::check_writable(path(name))?;
+    }
     let machine = boards::detect(Path::new("/"))?;
     let board = args.board.as_deref().map(boards::find).transpose()?;
     let mut heat = Heat::new(args.max_temp)?;
@@ -36,12 +41,13 @@ pub fn run(args: Restore) -> Result<()> {
     let recorded = file.origin.scene;
     let a = job::operator(&args.degradation, file.shape(), recorded, args.size.as_deref())?;
     let prior = job::model(args.model.as_deref(), board)?;
+    let (noise, estimated) = job::Noise::of_file(&args.noise, &a, &file)?;
     let mut settings = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
         eta: args.eta,
         seed: args.seed,
-        noise: args.noise,
+        noise,
         steps: args.steps,
         start: args.start,
         end: args.end,
@@ -99,12 +105,16 @@ pub fn run(args: Restore) -> Result<()> {
         settings: &settings,
         prior: &prior.identity(),
         tiling: sampler::tiling(&a, &prior, &settings.levels),
+        estimated,
     };
     evidence.check()?;
     draft.commit()?;
     if let Some(name) = &args.certificate {
         let text = format!("{:#}\n", evidence.json());
         io::write_bytes(path(name), text.as_bytes())?;
+    }
+    if let Some(name) = &args.measured {
+        write_measured(&a, path(name))?;
     }
     if args.json {
         let (before, after) = evidence.residuals();
@@ -114,6 +124,7 @@ pub fn run(args: Restore) -> Result<()> {
             "spec": a.spec(), "evaluations": settings.levels.len(),
             "residual_max": after.max, "residual_rms": after.rms,
             "residual_max_before_rounding": before.max,
+            "noise": settings.sigma_y * 127.5, "noise_estimated": estimated,
             "threads": plan.threads, "planned_bytes": plan.memory.total(),
             "heat": heat.report(),
             "seconds": started.elapsed().as_secs_f64(),
@@ -125,4 +136,26 @@ pub fn run(args: Restore) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Writes how much of each value of the scene was measured, from black (nothing) to white.
+fn write_measured(a: &dyn Degradation, output: &Path) -> Result<()> {
+    let Shape { channels, width, .. } = a.scene();
+    let header = io::Header { shape: a.scene(), bits: 8, origin: &Origin::default() };
+    let draft = io::Draft::write(output, &header, &mut |take| {
+        for region in degrade::blocks(a) {
+            let mut share = vec![0.0; region.shape(channels).len()];
+            degrade::measured_share(a, region, &mut share);
+            let mut row = Vec::with_capacity(channels * width);
+            for y in 0..region.height {
+                row.clear();
+                for plane in share.chunks_exact(region.area()) {
+                    row.extend(plane[y * width..][..width].iter().map(|v| 2.0 * v - 1.0));
+                }
+                take(&row)?;
+            }
+        }
+        Ok(())
+    })?;
+    draft.commit()
 }

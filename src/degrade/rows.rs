@@ -262,6 +262,10 @@ impl Degradation for DisjointRows {
         }
     }
 
+    fn is_mosaic(&self) -> bool {
+        self.stages.iter().rev().take_while(|s| s.scale() == 1).any(|s| s.is_mosaic())
+    }
+
     fn loses_colour(&self) -> bool {
         self.stages.iter().any(|s| s.loses_colour())
     }
@@ -307,8 +311,7 @@ impl Degradation for DisjointRows {
         if !self.complete {
             let known: Vec<f32> = gain.iter().map(|&g| if g > 0.0 { 1.0 } else { 0.0 }).collect();
             // A mosaic is filled colour by colour, also behind a mask.
-            let mut behind = self.stages.iter().rev().take_while(|s| s.scale() == 1);
-            if behind.any(|s| s.is_mosaic()) {
+            if self.is_mosaic() {
                 fill_mosaic(&mut v, &known, shape);
             } else {
                 fill(&mut v, &known, shape);

@@ -54,6 +54,10 @@ impl<'a> Prepared<'a> {
         precision: Precision,
     ) -> Result<Prepared<'a>> {
         sampler::check(a, a.measurement(), model, settings)?;
+        if settings.camera.is_some() {
+            let why = "device: expected noise of one strength, found a camera's";
+            return Err(Error::Usage(why.into()));
+        }
         let closed = supports(a)?;
         let mut steps: Vec<(Grid, Box<dyn Runnable>)> = Vec::new();
         for grid in sampler::grids(a, model, &settings.levels) {
