@@ -1,11 +1,13 @@
 //! The restoration: a short schedule of noise levels, at each of which the prior says what the
 //! scene could look like and the projection puts the measured part back.
 
+mod budget;
 mod change;
 mod defaults;
 mod finish;
 pub mod grid;
 pub mod order;
+mod pace;
 mod step;
 mod strip;
 #[cfg(test)]
@@ -13,6 +15,7 @@ pub(crate) mod tests;
 mod warm;
 mod wavefront;
 
+pub use budget::{Budget, Clock, machine_clock};
 pub use defaults::{Defaults, defaults};
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) use finish::finish;

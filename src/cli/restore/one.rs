@@ -1,15 +1,14 @@
-//! `ddnm restore`.
+//! One measurement to one scene, with its certificate.
 
 use std::path::Path;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::args::{Restore, path};
-use super::heat::Heat;
-use super::rounding::Rounding;
-use super::{interrupt_flag, job, print, progress};
-use crate::boards;
+use super::super::args::{Restore, path};
+use super::super::rounding::Rounding;
+use super::super::{job, progress};
+use super::{Names, Setup};
 use crate::certificate::{Evidence, Tally, hex};
 use crate::degrade::{self, Degradation};
 use crate::error::Result;
@@ -19,28 +18,15 @@ use crate::plan;
 use crate::prior::Prior;
 use crate::sampler::{self, Finished};
 
-pub fn run(args: Restore) -> Result<()> {
+/// Restores one file, and returns what is to be said about it.
+pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     let started = Instant::now();
-    let stop = interrupt_flag();
-    let (input, output) = (path(&args.input), path(&args.output));
-    // Everything that can be refused is refused before the work.
-    io::check_picture_name(output)?;
-    io::check_writable(output)?;
-    if let Some(name) = &args.certificate {
-        io::check_writable(path(name))?;
-    }
-    if let Some(name) = &args.measured {
-        io::check_picture_name(path(name))?;
-        io::check_writable(path(name))?;
-    }
-    let machine = boards::detect(Path::new("/"))?;
-    let board = args.board.as_deref().map(boards::find).transpose()?;
-    let mut heat = Heat::new(args.max_temp)?;
+    let Names { input, output, certificate } = *names;
+    let Setup { machine, board, heat, model: prior, stop } = setup;
     let file = io::Picture::open(input)?;
     let bits = job::depth(args.depth, &file.origin)?;
     let recorded = file.origin.scene;
     let a = job::operator(&args.degradation, file.shape(), recorded, args.size.as_deref())?;
-    let prior = job::model(args.model.as_deref(), board)?;
     let (noise, estimated) = job::Noise::of_file(&args.noise, &a, &file)?;
     let mut settings = job::Schedule {
         mode: &args.mode,
@@ -52,15 +38,15 @@ pub fn run(args: Restore) -> Result<()> {
         start: args.start,
         end: args.end,
         generative: args.generative,
-        threads: job::threads(args.threads, &machine, board),
+        threads: job::threads(args.threads, machine, *board),
         bits: file.origin.bit_depth,
     }
-    .settings(&a, &prior)?;
+    .settings(&a, prior)?;
 
-    let limit = job::memory(args.max_memory.as_deref(), &machine)?;
+    let limit = job::memory(args.max_memory.as_deref(), machine)?;
     let planned = plan::Job {
         a: &a,
-        prior: &prior,
+        prior,
         settings: &settings,
         input_bytes: file.held_bytes(),
         bits,
@@ -72,7 +58,7 @@ pub fn run(args: Restore) -> Result<()> {
     let mut bar = progress::Bar::new(args.quiet);
     let mut on_progress = |p| {
         bar.show(p);
-        heat.pause(&stop)
+        heat.pause(stop)
     };
     let mut origin = file.origin.clone();
     origin.scene = None;
@@ -81,7 +67,7 @@ pub fn run(args: Restore) -> Result<()> {
     }
     let header = io::Header { shape: a.scene(), bits, origin: &origin };
 
-    let grids = sampler::grids(&a, &prior, &settings.levels);
+    let grids = sampler::grids(&a, prior, &settings.levels);
     let mut tally = Tally::new(&a, &grids[grids.len() - 1], settings.sigma_y == 0.0);
     let mut rounding = Rounding::new(&header);
     let mut draft = io::Draft::write(output, &header, &mut |take| {
@@ -92,7 +78,7 @@ pub fn run(args: Restore) -> Result<()> {
             tally.add(&part, &written);
             Ok(())
         };
-        sampler::restore_rows(&a, &mut y, &prior, &settings, &mut done, &mut on_progress)
+        sampler::restore_rows(&a, &mut y, prior, &settings, &mut done, &mut on_progress)
     })?;
     bar.finish();
     // The certificate is about the file: what has been measured must be what it holds.
@@ -104,21 +90,20 @@ pub fn run(args: Restore) -> Result<()> {
         file: &hex(&draft.sha256()),
         settings: &settings,
         prior: &prior.identity(),
-        tiling: sampler::tiling(&a, &prior, &settings.levels),
+        tiling: sampler::tiling(&a, prior, &settings.levels),
         estimated,
     };
     evidence.check()?;
     draft.commit()?;
-    if let Some(name) = &args.certificate {
+    if let Some(name) = certificate {
         let text = format!("{:#}\n", evidence.json());
-        io::write_bytes(path(name), text.as_bytes())?;
+        io::write_bytes(name, text.as_bytes())?;
     }
     if let Some(name) = &args.measured {
         write_measured(&a, path(name))?;
     }
-    if args.json {
-        let (before, after) = evidence.residuals();
-        let line = json!({
+    let (before, after) = evidence.residuals();
+    Ok(json!({
             "input": input.display().to_string(), "output": output.display().to_string(),
             "width": a.scene().width, "height": a.scene().height,
             "spec": a.spec(), "evaluations": settings.levels.len(),
@@ -128,14 +113,7 @@ pub fn run(args: Restore) -> Result<()> {
             "threads": plan.threads, "planned_bytes": plan.memory.total(),
             "heat": heat.report(),
             "seconds": started.elapsed().as_secs_f64(),
-        });
-        // Where the picture takes standard output, the line goes to standard error.
-        match output == Path::new("-") {
-            true => eprintln!("{line}"),
-            false => print(&line.to_string())?,
-        }
-    }
-    Ok(())
+    }))
 }
 
 /// Writes how much of each value of the scene was measured, from black (nothing) to white.
