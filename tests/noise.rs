@@ -15,7 +15,7 @@ fn json(text: &str) -> Value {
 }
 
 fn operator(spec: &str, scene: Shape) -> Box<dyn Degradation> {
-    Spec::parse(spec).unwrap().build(scene, &io::read).unwrap()
+    Spec::parse(spec).unwrap().build(scene, &io::rows).unwrap()
 }
 
 fn psnr(a: &str, b: &str) -> f64 {

@@ -14,7 +14,7 @@ fn the_share_is_the_diagonal_of_the_projector() {
     for (spec, tolerance) in
         [("sr:3", 1e-5), ("bayer:grbg", 1e-5), ("gray:601+sr:2", 1e-5), ("blur:gauss:1.2", 0.5)]
     {
-        let a = Spec::parse(spec).unwrap().build(scene, &io::read).unwrap();
+        let a = Spec::parse(spec).unwrap().build(scene, &io::rows).unwrap();
         let whole = Region::whole(scene);
         let mut share = vec![0.0; scene.len()];
         degrade::measured_share(&a, whole, &mut share);

@@ -13,6 +13,7 @@ pub mod check;
 mod cubic;
 mod dct;
 pub mod estimate;
+mod filling;
 mod gray;
 mod krylov;
 mod linear;
