@@ -30,6 +30,9 @@ fn main() -> Result<()> {
     let args: Vec<String> = std::env::args().collect();
     let asked = args.iter().position(|a| a == "noise").and_then(|i| args.get(i + 1));
     let sigma: f64 = asked.map_or(Ok(10.0), |text| text.parse())?;
+    if args.iter().any(|a| a == "budget") {
+        return budgets(sigma);
+    }
     println!(
         "| video | PSNR: noisy | cold | warm | flicker: noisy | cold | warm | evaluations: cold | warm, from frame 3 on |"
     );
@@ -67,6 +70,31 @@ fn main() -> Result<()> {
     for (i, row) in frames.iter().enumerate() {
         let row: Vec<String> = row.iter().map(|v| format!("{v:.2}")).collect();
         println!("| {} | {} |", i + 1, row.join(" | "));
+    }
+    Ok(())
+}
+
+/// What becomes of the panning video where each frame has a time.
+fn budgets(sigma: f64) -> Result<()> {
+    let clean = video(SCENES[1].1)?;
+    let noisy = noisy(&clean, sigma)?;
+    let clean = luma(&clean)?;
+    println!("| time for a frame, ms | median, ms | longest, ms | late | evaluations | PSNR |");
+    println!("|---|---|---|---|---|---|");
+    for budget in ["10s", "400ms", "200ms", "100ms", "50ms", "25ms", "0"] {
+        let (output, lines) = lines(&noisy, sigma, &["--budget", budget])?;
+        let of = |key: &str| -> Vec<f64> { lines.iter().filter_map(|l| l[key].as_f64()).collect() };
+        let frames = lines.iter().filter(|l| l["frame"].is_u64()).count();
+        let mut took: Vec<f64> = of("seconds")[..frames].iter().map(|s| 1e3 * s).collect();
+        took.sort_by(f64::total_cmp);
+        let late = of("late").iter().filter(|s| **s > 0.0).count();
+        let each = luma(&output)?.iter().zip(&clean).map(|(x, clean)| psnr(x, clean)).collect();
+        let each: ddnm::Result<Vec<f64>> = each;
+        let (median, longest) = (took[frames / 2], took[frames - 1]);
+        let (evaluations, quality) = (mean(&of("evaluations")), mean(&each?));
+        println!(
+            "| {budget} | {median:.1} | {longest:.1} | {late} of {frames} | {evaluations:.2} | {quality:.2} |"
+        );
     }
     Ok(())
 }
@@ -125,14 +153,16 @@ fn noisy(clean: &[u8], sigma: f64) -> Result<Vec<u8>> {
 
 /// What becomes of a video, and the evaluations of each frame.
 fn stream(input: &[u8], sigma: f64, more: &[&str]) -> Result<(Vec<u8>, Vec<f64>)> {
+    let (output, lines) = lines(input, sigma, more)?;
+    Ok((output, lines.iter().filter_map(|line| line["evaluations"].as_f64()).collect()))
+}
+
+/// What becomes of a video, and the lines about its frames.
+fn lines(input: &[u8], sigma: f64, more: &[&str]) -> Result<(Vec<u8>, Vec<serde_json::Value>)> {
     let noise = sigma.to_string();
     let args = [&["stream", "-d", "none", "--noise", &noise][..], more].concat();
     let (output, said) = pipe(env!("CARGO_BIN_EXE_ddnm"), &args, input)?;
-    let line = |line: &str| {
-        let line: serde_json::Value = serde_json::from_str(line).ok()?;
-        line["evaluations"].as_f64()
-    };
-    Ok((output, said.lines().filter_map(line).collect()))
+    Ok((output, said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()))
 }
 
 /// The luma of every frame.

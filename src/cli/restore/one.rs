@@ -13,18 +13,18 @@ use crate::degrade::{self, Degradation};
 use crate::error::Result;
 use crate::io;
 use crate::plan;
-use crate::prior::Prior;
 use crate::sampler::{self, Finished};
 
 /// Restores one file, and returns what is to be said about it.
 pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     let started = Instant::now();
     let Names { input, output, certificate } = *names;
-    let Setup { machine, board, heat, model: prior, stop } = setup;
+    let Setup { machine, board, heat, place, model: prior, stop } = setup;
     let file = io::Picture::open(input)?;
     let bits = job::depth(args.depth, &file.origin)?;
     let recorded = file.origin.scene;
     let a = job::operator(&args.degradation, file.shape(), recorded, args.size.as_deref())?;
+    let place = place.suits(&a)?;
     let mut settings = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
@@ -75,7 +75,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
             tally.add(&part, &written);
             Ok(())
         };
-        sampler::restore_rows(&a, &mut y, prior, &settings, &mut done, &mut on_progress)
+        place.restore_rows(&a, &mut y, prior, &settings, &mut done, &mut on_progress)
     })?;
     bar.finish();
     // The certificate is about the file: what has been measured must be what it holds.
@@ -86,7 +86,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         bits,
         file: &hex(&draft.sha256()),
         settings: &settings,
-        prior: &prior.identity(),
+        prior: &place.identity(prior),
         tiling: sampler::tiling(&a, prior, &settings.levels),
     };
     evidence.check()?;
