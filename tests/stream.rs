@@ -335,7 +335,7 @@ fn defects_of_a_packed_sensor_do_not_show() {
         // Written out again here: high bytes, then what is left of each, the first lowest.
         let (group, left) = if bits == 10 { (4, 2) } else { (2, 4) };
         let pack = |s: &[u16]| {
-            let low = s.iter().enumerate().map(|(k, s)| s % (1 << left) << (left * k));
+            let low = s.iter().enumerate().map(|(k, s)| (s % (1 << left)) << (left * k));
             let low = low.sum::<u16>() as u8;
             s.iter().map(|s| (s >> left) as u8).chain([low]).collect::<Vec<u8>>()
         };
