@@ -323,7 +323,7 @@ impl Warm {
     /// Cores of the tiles that are evaluated without a limit.
     fn wanted<'a>(&'a self, grids: &'a [Grid]) -> impl Iterator<Item = Region> + 'a {
         grids.iter().enumerate().take(self.steps).flat_map(move |(k, grid)| {
-            let cores = grid.tiles(0..grid.rows.len()).into_iter().map(|t| t.core());
+            let cores = grid.tiles().map(|t| t.core());
             cores.filter(move |core| self.wants(k, *core))
         })
     }
