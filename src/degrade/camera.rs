@@ -3,6 +3,7 @@
 use super::Degradation;
 use super::krylov::dot;
 use crate::frame::Region;
+use crate::scratch::zeros;
 
 /// Photons and electronics: the variance of a value is `gain * value + read^2`, values and
 /// standard deviations in code values of 0 to 255 whatever the file's depth. `gain` is how many
@@ -44,9 +45,9 @@ impl CameraNoise {
     /// The standard deviation of each value of `A x` over `region`, in units of `[-1, 1]`; `ax`
     /// holds these values and then the deviations.
     pub fn sigmas(&self, a: &dyn Degradation, region: Region, ax: &mut [f32]) {
-        let mut gain = vec![0.0; ax.len()];
+        let mut gain = zeros(ax.len());
         a.dc_gain(region, &mut gain);
-        for (v, g) in ax.iter_mut().zip(&gain) {
+        for (v, g) in ax.iter_mut().zip(&*gain) {
             *v = self.sigma(f64::from(0.5 * (*v + g))) as f32;
         }
     }
