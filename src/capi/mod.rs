@@ -156,7 +156,7 @@ fn create(options: &Options, spec: &str, model: Option<&str>, mode: &str) -> Res
         rule: "split",
         eta: 0.85,
         seed: options.seed,
-        noise: options.noise,
+        noise: job::Noise::Even(job::sigma(options.noise, "noise")?),
         steps: (options.steps > 0).then_some(options.steps as usize),
         start: None,
         end: None,

@@ -164,6 +164,13 @@ impl Warm {
         self.steps = levels.len();
     }
 
+    /// Whether nearly nothing is left of the last frame, as after a cut.
+    pub fn is_cut(&self) -> bool {
+        const SHARE: f64 = 0.75;
+        let anew = self.begin.iter().filter(|begin| **begin == Begin::Anew).count();
+        anew as f64 >= SHARE * self.begin.len() as f64
+    }
+
     /// Keeps to what there is time for.
     pub(super) fn limit(&mut self, choice: Choice) {
         self.choice = Some(choice);
