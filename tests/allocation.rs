@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ddnm::degrade::{self, Degradation, Spec};
+use ddnm::degrade::{self, CameraNoise, Degradation, Spec};
 use ddnm::frame::{Frame, Shape};
 use ddnm::network::Arithmetic;
 use ddnm::prior::{self, Evaluator, Identity, Model, Prior};
@@ -127,18 +127,19 @@ fn frames() {
         let shape = Shape::new(channels, 90, 70);
         let a = Spec::parse(spec).unwrap().build(shape, &|_| Ok(mask(shape).into())).unwrap();
         let a: Arc<dyn Degradation> = Arc::from(a);
-        for (mode, sigma_y, generative) in [
-            (Mode::Faithful, 0.0, 0.6),
-            (Mode::Faithful, 0.1, 1.0),
-            (draw, 0.0, 1.0),
-            (draw, 0.1, 1.0),
+        let camera = Some(CameraNoise { gain: 0.4, read: 2.0 });
+        for (mode, sigma_y, camera, generative) in [
+            (Mode::Faithful, 0.0, None, 0.6),
+            (Mode::Faithful, 0.1, camera, 1.0),
+            (draw, 0.0, None, 1.0),
+            (draw, 0.1, None, 1.0),
         ] {
             for threads in [1, 2] {
                 let levels = prior.diffusion().geometric(0.2, 0.1, 2);
                 let settings = Settings {
                     mode,
                     sigma_y,
-                    camera: None,
+                    camera,
                     levels,
                     generative,
                     frame: 0,
