@@ -8,6 +8,7 @@ use serde_json::json;
 use super::args::{Restore, path};
 use super::heat::Heat;
 use super::rounding::Rounding;
+use super::spread::{self, Spread};
 use super::{interrupt_flag, job, print, progress};
 use crate::boards;
 use crate::certificate::{Evidence, Tally, hex};
@@ -16,7 +17,7 @@ use crate::error::Result;
 use crate::io;
 use crate::plan;
 use crate::prior::Prior;
-use crate::sampler::{self, Finished};
+use crate::sampler::{self, Finished, Mode, Progress, Settings};
 
 pub fn run(args: Restore) -> Result<()> {
     let started = Instant::now();
@@ -26,6 +27,10 @@ pub fn run(args: Restore) -> Result<()> {
     io::check_picture_name(output)?;
     io::check_writable(output)?;
     if let Some(name) = &args.certificate {
+        io::check_writable(path(name))?;
+    }
+    if let Some(name) = &args.spread {
+        io::check_picture_name(path(name))?;
         io::check_writable(path(name))?;
     }
     let machine = boards::detect(Path::new("/"))?;
@@ -51,12 +56,15 @@ pub fn run(args: Restore) -> Result<()> {
     }
     .settings(&a, &prior)?;
 
+    let draws = spread::draws(args.samples, args.spread.as_deref(), settings.mode)?;
+    let spread_bytes = if draws > 1 { Spread::bytes(a.scene()) } else { 0 };
     let limit = job::memory(args.max_memory.as_deref(), &machine)?;
     let planned = plan::Job {
         a: &a,
         prior: &prior,
         settings: &settings,
-        input_bytes: file.held_bytes(),
+        // What draws have in common is held whole, beside the input.
+        input_bytes: file.held_bytes() + spread_bytes,
         bits,
         output_is_held: io::Draft::is_held(output),
     };
@@ -64,8 +72,10 @@ pub fn run(args: Restore) -> Result<()> {
     (settings.threads, settings.band) = (plan.threads, plan.band);
 
     let mut bar = progress::Bar::new(args.quiet);
-    let mut on_progress = |p| {
-        bar.show(p);
+    let mut of_all = 0;
+    let mut on_progress = |p: Progress| {
+        bar.show(Progress { done: of_all + p.done, total: draws * p.total });
+        of_all += if p.done == p.total { p.total } else { 0 };
         heat.pause(&stop)
     };
     let mut origin = file.origin.clone();
@@ -78,16 +88,38 @@ pub fn run(args: Restore) -> Result<()> {
     let grids = sampler::grids(&a, &prior, &settings.levels);
     let mut tally = Tally::new(&a, &grids[grids.len() - 1], settings.sigma_y == 0.0);
     let mut rounding = Rounding::new(&header);
+    let mut spread = (draws > 1).then(|| Spread::new(a.scene()));
+    if let Some(spread) = &mut spread {
+        spread.next_draw();
+    }
     let mut draft = io::Draft::write(output, &header, &mut |take| {
         let mut rows = file.rows()?;
         let mut y = degrade::MeasuredRows::new(&a, rows.as_mut())?;
         let mut done = |part: Finished| {
             let written = rounding.pass(&part, take)?;
             tally.add(&part, &written);
+            if let Some(spread) = &mut spread {
+                spread.add(&part);
+            }
             Ok(())
         };
         sampler::restore_rows(&a, &mut y, &prior, &settings, &mut done, &mut on_progress)
     })?;
+    for i in 1..draws {
+        let (Some(spread), Mode::Sample { eta, rule, seed }) = (&mut spread, settings.mode) else {
+            break;
+        };
+        let seed = seed.wrapping_add(i as u64);
+        let other = Settings { mode: Mode::Sample { eta, rule, seed }, ..settings.clone() };
+        spread.next_draw();
+        let mut rows = file.rows()?;
+        let mut y = degrade::MeasuredRows::new(&a, rows.as_mut())?;
+        let mut add = |part: Finished| {
+            spread.add(&part);
+            Ok(())
+        };
+        sampler::restore_rows(&a, &mut y, &prior, &other, &mut add, &mut on_progress)?;
+    }
     bar.finish();
     // The certificate is about the file: what has been measured must be what it holds.
     draft.read(|written| rounding.check(written))?;
@@ -102,6 +134,9 @@ pub fn run(args: Restore) -> Result<()> {
     };
     evidence.check()?;
     draft.commit()?;
+    if let (Some(spread), Some(name)) = (&spread, &args.spread) {
+        io::write(path(name), &spread.picture()?, 16)?;
+    }
     if let Some(name) = &args.certificate {
         let text = format!("{:#}\n", evidence.json());
         io::write_bytes(path(name), text.as_bytes())?;
