@@ -274,6 +274,9 @@ fn contradictions_are_refused_with_what_was_expected() {
         (&["--matrix", "bt2020"], FIRST, 2, "bt601 or bt709"),
         (&["--warm", "--mode", "sample"], FIRST, 2, "faithful"),
         (&["--to", "mkv"], FIRST, 2, "y4m or raw"),
+        (&["--budget", "soon"], FIRST, 2, "as in 200ms"),
+        (&["--budget", "-1s"], FIRST, 2, "as in 200ms"),
+        (&["--budget", "1s", "--mode", "sample"], FIRST, 2, "faithful"),
         (&["--max-memory", "1K"], FIRST, 5, "bytes of memory"),
         (&[], b"", 3, "YUV4MPEG2"),
         (&[], b"YUV4MPEG2 W16 H16 It C420\n", 3, "progressive"),
@@ -289,6 +292,35 @@ fn contradictions_are_refused_with_what_was_expected() {
     let output = stream(&["-d", "bayer:rggb"], gray);
     assert!(errors(&output).contains("expected raw"), "{}", errors(&output));
     assert_eq!(ddnm(&["stream"]).status.code(), Some(2));
+}
+
+/// How much is done in a time between nothing and plenty depends on the machine: that is tested
+/// with a clock of its own.
+#[test]
+fn a_budget_of_nothing_evaluates_nothing_and_a_large_one_changes_nothing() {
+    let input: Vec<u8> = video(2)
+        .iter()
+        .enumerate()
+        .map(|(i, v)| if i > 70 { (i * 31 % 200) as u8 } else { *v })
+        .collect();
+    let input = [&input[..FIRST.len()], b"FRAME\n", &input[100..100 + FRAME]].concat();
+    let how = ["-d", "sr:2", "--steps", "2"];
+    let free = stream(&how, &input);
+    assert_eq!(free.status.code(), Some(0), "{}", errors(&free));
+    for (budget, evaluations, same) in
+        [("0", 0.0, false), ("0ms", 0.0, false), ("1000s", 2.0, true)]
+    {
+        let output = stream(&[&how[..], &["--budget", budget]].concat(), &input);
+        let said = lines(&errors(&output));
+        assert_eq!(output.status.code(), Some(0), "{budget}: {}", errors(&output));
+        assert_eq!(said[0]["evaluations"], evaluations, "{budget}");
+        assert_eq!(said[0]["tiles_skipped"] == 0, same, "{budget}: {}", said[0]);
+        assert!(said[0]["residual_max"].as_f64().unwrap() <= 0.5001, "{}", said[0]);
+        assert_eq!(output.stdout == free.stdout, same, "{budget}");
+    }
+    // An operator that needs the whole frame has no tiles to leave out.
+    let output = stream(&["-d", "sr:2:bicubic", "--budget", "1s"], &input);
+    assert_eq!(output.status.code(), Some(2), "{}", errors(&output));
 }
 
 /// Hours of a camera are thousands of frames: whatever grew with each would show.

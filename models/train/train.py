@@ -22,6 +22,7 @@ import torch
 import classical
 import evaluate
 import schedule
+import unroll
 from data import Corpus
 from net import UNet
 from optimizer import Muon
@@ -75,12 +76,20 @@ def examples(corpus, stage, step, seed):
     return x_t, torch.from_numpy(t).float(), ab.sqrt() * noise - (1 - ab).sqrt() * x, (1 - ab) ** stage["power"]
 
 
-def set_gradients(net, pool, batch, stage, teacher=None):
+def restorations(corpus, stage, step, seed):
+    """(kind, generator, scenes) of the pieces that are trained through a whole restoration."""
+    rng = np.random.default_rng([seed, stage["seed"], step, 1])
+    kinds = rng.choice(unroll.KINDS, stage["unroll"])
+    return [(kind, rng.spawn(1)[0], corpus.batch(rng, PIECE, stage["patch"])) for kind in kinds]
+
+
+def set_gradients(net, pool, batch, stage, teacher=None, whole=()):
     """Puts the batch's gradients into `net`; returns its loss.
 
     Where a teacher is given, its answers are the share `teach` of what is to be
-    learned: they vary less than the noise that was drawn. Each thread takes PIECE pictures at a time: threads meet once a step, not
-    once a layer, and one that other work holds up leaves more to the other.
+    learned: they vary less than the noise that was drawn. `whole` are restorations, whose loss
+    is added. Each thread takes PIECE pictures at a time: threads meet once a step, not once a
+    layer, and one that other work holds up leaves more to the other.
     """
     parameters = list(net.parameters())
 
@@ -93,9 +102,19 @@ def set_gradients(net, pool, batch, stage, teacher=None):
         loss = ((answer.float() - v).square() * weight).mean()
         return loss.item(), torch.autograd.grad(loss, parameters)
 
+    def through(kind, rng, x):
+        with torch.autocast("cpu", torch.bfloat16, enabled=stage["bfloat16"]):
+            loss = unroll.loss(net, kind, rng, x)
+        return torch.autograd.grad(loss * stage["unroll_weight"], parameters)
+
+    # The longest first.
+    waiting = [pool.submit(through, *part) for part in whole]
     losses, gradients = zip(*pool.map(piece, *(part.split(PIECE) for part in batch)))
     for parameter, parts in zip(parameters, zip(*gradients)):
         parameter.grad = sum(parts) / len(parts)
+    for part in waiting:
+        for parameter, gradient in zip(parameters, part.result()):
+            parameter.grad += gradient / len(waiting)
     return sum(losses) / len(losses)
 
 
@@ -135,7 +154,8 @@ def train(args):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(stage, step)
         batch = examples(corpus, stage, step, recipe["seed"])
-        loss = set_gradients(net, pool, batch, stage, teacher)
+        whole = restorations(corpus, stage, step, recipe["seed"])
+        loss = set_gradients(net, pool, batch, stage, teacher, whole)
         torch.nn.utils.clip_grad_norm_(net.parameters(), stage["clip"])
         optimizer.step()
         keep = min(stage["ema"], (step + 1) / (step + 10))

@@ -41,6 +41,8 @@ pub struct Top {
     pub command: Option<Command>,
 }
 
+// There is one of them, once.
+#[allow(clippy::large_enum_variant)]
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand)]
 pub enum Command {
@@ -57,16 +59,25 @@ pub enum Command {
 }
 
 /// Restore a measurement: a PNG or JPEG that was degraded as SPEC says. It is never degraded
-/// again.
+/// again. Or many: a folder, or numbered files as in/%06d.png, one after another; one that is
+/// broken is reported, and the exit code is 1 at the end.
 #[derive(FromArgs, ArgsInfo)]
 #[argh(subcommand, name = "restore")]
 pub struct Restore {
-    /// the measurement (PNG, JPEG or an array of floats, .npy; - is standard input)
+    /// the measurement (PNG, JPEG or an array of floats, .npy; - is standard input), a folder of
+    /// them, or numbered ones: FOLDER/%06d.png
     #[argh(positional)]
     pub input: String,
-    /// where the result goes (PNG; - is standard output)
+    /// where the result goes (PNG; - is standard output); of many, a folder, which is made if
+    /// need be, or numbered files
     #[argh(option, short = 'o')]
     pub output: String,
+    /// also the folders in the folder, and the same below the output
+    #[argh(switch)]
+    pub recursive: bool,
+    /// leave results that exist as they are: a run that was ended goes on
+    #[argh(switch)]
+    pub skip_existing: bool,
     /// what happened to the scene (see ddnm --help)
     #[argh(option, short = 'd')]
     pub degradation: String,
@@ -128,10 +139,10 @@ pub struct Restore {
     /// bits per sample of the result, 8 or 16 (default: as the input)
     #[argh(option)]
     pub depth: Option<u8>,
-    /// write the certificate (JSON) here
+    /// write the certificate (JSON) here; of many, a folder or numbered files
     #[argh(option)]
     pub certificate: Option<String>,
-    /// print one JSON line about the result
+    /// print one JSON line about each result, and of many one at the end
     #[argh(switch)]
     pub json: bool,
     /// no progress
@@ -224,6 +235,11 @@ pub struct Stream {
     /// and nothing is evaluated
     #[argh(switch)]
     pub warm: bool,
+    /// time for each frame, as in 200ms: as many evaluations as fit, where most changed or most is
+    /// to be seen first; with too little time for any the classical estimate, which agrees with
+    /// the measurement too. What comes out then depends on how fast the machine is
+    #[argh(option)]
+    pub budget: Option<String>,
     /// frames that may wait to be restored (default 4)
     #[argh(option, default = "4")]
     pub queue: usize,

@@ -1,5 +1,7 @@
 //! Where draws differ: several of them, and their standard deviation per pixel as a picture.
 
+use std::path::Path;
+
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Shape};
 use crate::sampler::{Finished, Mode};
@@ -11,7 +13,7 @@ const MOST: usize = 1000;
 ///
 /// # Errors
 /// [`Error::Usage`] where a spread cannot be had: of one draw, of no draws, without a file for it.
-pub fn draws(samples: Option<usize>, file: Option<&str>, mode: Mode) -> Result<usize> {
+pub fn draws(samples: Option<usize>, file: Option<&Path>, mode: Mode) -> Result<usize> {
     let usage = |why: String| Err(Error::Usage(why));
     match (samples, file) {
         (None, None) => Ok(1),

@@ -3,7 +3,7 @@
 use super::dct::{Dct, apply_filter};
 use super::krylov;
 use super::linear::wiener;
-use super::{LinearMap, Spectrum};
+use super::{AxisMap, LinearMap, Spectrum};
 use crate::frame::Shape;
 
 /// The shape of a kernel; it is separable and symmetric, and its sum is 1.
@@ -160,6 +160,10 @@ impl LinearMap for Blur {
         Some(kept * self.scene.channels)
     }
 
+    fn axes(&self) -> Option<[AxisMap; 2]> {
+        Some([self.down.map(), self.across.map()])
+    }
+
     fn max_row_sum(&self) -> Option<f32> {
         // Weights are positive and sum to one.
         Some(1.0)
@@ -189,6 +193,23 @@ struct Axis {
     taps: Vec<f32>,
     singular: Vec<f32>,
     dct: Dct,
+}
+
+impl Axis {
+    fn map(&self) -> AxisMap {
+        let size = self.singular.len();
+        let mut matrix = vec![0.0; size * size];
+        for (i, row) in matrix.chunks_exact_mut(size).enumerate() {
+            for (j, tap) in self.taps.iter().enumerate() {
+                let (i, j) = (i as isize, j as isize);
+                row[mirrored(i + j, size)] += tap;
+                if j > 0 {
+                    row[mirrored(i - j, size)] += tap;
+                }
+            }
+        }
+        AxisMap { matrix, singular: self.singular.clone() }
+    }
 }
 
 /// `out = sum_j taps[|j|] from(j)`.

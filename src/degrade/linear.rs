@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{Degradation, Reach, Spectrum, krylov};
+use super::{AxisMap, Degradation, Reach, Spectrum, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Shape};
 use crate::noise::NoiseField;
@@ -64,6 +64,10 @@ pub trait LinearMap: Send + Sync {
     /// See [`Degradation::held_bytes`].
     fn held_bytes(&self) -> u64 {
         0
+    }
+    /// See [`Degradation::axes`].
+    fn axes(&self) -> Option<[AxisMap; 2]> {
+        None
     }
     /// See [`Degradation::contents`].
     fn contents(&self) -> Vec<f32> {
@@ -243,6 +247,10 @@ impl<T: LinearMap> Degradation for Linear<T> {
 
     fn rows_overlap(&self) -> bool {
         true
+    }
+
+    fn axes(&self) -> Option<[AxisMap; 2]> {
+        self.map.axes()
     }
 
     fn contents(&self) -> Vec<f32> {

@@ -82,6 +82,16 @@ impl Spectrum {
     }
 }
 
+/// A symmetric map of lines of one length, whose singular vectors are the cosines
+/// `cos(pi k (i + 1/2) / length)`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AxisMap {
+    /// Row by row, `[length, length]`.
+    pub matrix: Vec<f32>,
+    /// The signed factor of the `k`-th cosine, `[length]`.
+    pub singular: Vec<f32>,
+}
+
 /// A linear map `A` from a scene to its measurement.
 ///
 /// All buffers are planar. A *region* is a rectangle of the scene whose top left corner lies on
@@ -197,6 +207,10 @@ pub trait Degradation: Send + Sync {
     fn loses_colour(&self) -> bool {
         false
     }
+    /// The maps of a column and of a row, where `A` is these two one after the other.
+    fn axes(&self) -> Option<[AxisMap; 2]> {
+        None
+    }
     /// Numbers that the spec does not tell and that define the operator, such as those of a
     /// file; for certificates. Where rows do not overlap, spectrum and gains say enough.
     fn contents(&self) -> Vec<f32> {
@@ -281,6 +295,9 @@ impl Degradation for Box<dyn Degradation> {
     }
     fn loses_colour(&self) -> bool {
         (**self).loses_colour()
+    }
+    fn axes(&self) -> Option<[AxisMap; 2]> {
+        (**self).axes()
     }
     fn contents(&self) -> Vec<f32> {
         (**self).contents()

@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 
 /// Reason of the `Error::Output` of a pipe whose reader has gone; see `is_broken_pipe`.
 const BROKEN_PIPE: &str = "the reader of the pipe has gone";
@@ -153,6 +154,26 @@ pub fn check_writable(path: &Path) -> Result<()> {
     AtomicFile::create(path).map(drop)
 }
 
+/// Removes what processes that were killed have left in a folder: files under temporary names that
+/// nobody has written to for a day. What cannot be read or removed stays.
+pub fn remove_leftovers(folder: &Path) {
+    const OLD: Duration = Duration::from_secs(24 * 60 * 60);
+    let is_temporary = |name: &str| {
+        let (rest, count) = name.strip_prefix('.')?.strip_suffix(".tmp")?.rsplit_once('-')?;
+        let (_, process) = rest.rsplit_once('.')?;
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        (is_number(process) && is_number(count)).then_some(())
+    };
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let named = entry.file_name().to_str().and_then(is_temporary).is_some();
+        let is_old = |time: SystemTime| time.elapsed().is_ok_and(|age| age > OLD);
+        if named && entry.metadata().is_ok_and(|m| m.is_file() && m.modified().is_ok_and(is_old)) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 /// Whether this error says that the reader of our output has gone, which ends a pipeline
 /// (`ddnm … | head`) in good order.
 pub fn is_broken_pipe(error: &Error) -> bool {
@@ -173,6 +194,7 @@ pub(crate) fn reason(e: &io::Error) -> String {
     match e.kind() {
         ErrorKind::NotFound => "no such folder".into(),
         ErrorKind::NotADirectory => "its folder is not a folder".into(),
+        ErrorKind::AlreadyExists => "it is no folder".into(),
         ErrorKind::IsADirectory => "it is a folder".into(),
         ErrorKind::PermissionDenied => "no permission".into(),
         ErrorKind::ReadOnlyFilesystem => "the disk is read-only".into(),

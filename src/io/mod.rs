@@ -2,6 +2,7 @@
 
 pub mod atomic;
 mod draft;
+pub mod files;
 mod jpeg;
 pub mod npy;
 mod picture;
@@ -14,7 +15,7 @@ mod tests;
 pub mod video;
 mod write;
 
-pub use atomic::{AtomicFile, check_writable, is_broken_pipe, write_bytes};
+pub use atomic::{AtomicFile, check_writable, is_broken_pipe, remove_leftovers, write_bytes};
 pub use draft::Draft;
 pub use picture::Picture;
 pub use read::{read, read_bytes};

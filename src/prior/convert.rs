@@ -82,3 +82,81 @@ impl Window {
         }
     }
 }
+
+/// [`Window::tell`] and [`Window::scene`] at one level, as numbers: the network's input is
+/// `scale x_t + offset`, the scene `keep x_t + gain output + shift`.
+#[cfg(any(test, feature = "cuda"))]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Conversion {
+    pub scale: f32,
+    pub offset: f32,
+    /// What the network is told.
+    pub told: f32,
+    pub keep: f32,
+    pub gain: f32,
+    pub shift: f32,
+}
+
+#[cfg(any(test, feature = "cuda"))]
+impl Conversion {
+    /// `whole` asks for whole timesteps.
+    pub fn new(manifest: &Manifest, level: Level, whole: bool) -> Conversion {
+        let [black, white] = manifest.range.map(f64::from);
+        let half = (white - black) * 0.5;
+        let explodes = Window::explodes(manifest);
+        let (scale, offset) =
+            if explodes { (half / level.signal(), black + half) } else { (1.0, 0.0) };
+        let told = match manifest.conditioning {
+            Conditioning::Timestep => level.t,
+            _ => level.sigma() * half,
+        };
+        let (keep, gain, shift) = match manifest.prediction {
+            Prediction::V => (level.signal(), -level.noise(), 0.0),
+            Prediction::Epsilon => (1.0 / level.signal(), -level.noise() / level.signal(), 0.0),
+            Prediction::Sample if explodes => (0.0, 1.0 / half, -black / half - 1.0),
+            Prediction::Sample => (0.0, 1.0, 0.0),
+        };
+        Conversion {
+            scale: scale as f32,
+            offset: offset as f32,
+            told: (if whole { told.round() } else { told }) as f32,
+            keep: keep as f32,
+            gain: gain as f32,
+            shift: shift as f32,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schedule::Diffusion;
+
+    #[test]
+    fn the_numbers_say_what_the_loops_do() {
+        let text = include_str!("../../models/patch-xs.toml");
+        let bundled = Manifest::parse(text, std::path::Path::new("patch-xs.toml")).unwrap();
+        let level = Diffusion::linear(1e-4, 0.02, 1000).unwrap().at_sigma(0.37);
+        for prediction in [Prediction::V, Prediction::Epsilon, Prediction::Sample] {
+            for conditioning in [Conditioning::Timestep, Conditioning::Sigma] {
+                for range in [[-1.0, 1.0], [0.0, 1.0]] {
+                    let manifest = Manifest { prediction, conditioning, range, ..bundled.clone() };
+                    let mut window = Window::default();
+                    window.fit(&manifest, 1, 1);
+                    let x_t = [0.3, -0.8, 0.05];
+                    window.tell(&manifest, &x_t, level, true);
+                    window.output.copy_from_slice(&[0.4, -0.7, 0.9]);
+                    let mut x0 = [0.0; 3];
+                    window.scene(&manifest, &x_t, level, &mut x0);
+                    let c = Conversion::new(&manifest, level, true);
+                    assert_eq!(window.told, [c.told]);
+                    for i in 0..3 {
+                        assert!((window.state[i] - (c.scale * x_t[i] + c.offset)).abs() < 1e-6);
+                        let found = c.keep * x_t[i] + c.gain * window.output[i] + c.shift;
+                        assert!((x0[i] - found).abs() < 1e-6, "{prediction:?} {conditioning:?}");
+                    }
+                }
+            }
+        }
+    }
+}

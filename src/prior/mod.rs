@@ -5,7 +5,7 @@ mod coded;
 mod convert;
 mod gaussian;
 #[cfg(feature = "onnx")]
-mod guard;
+pub(crate) mod guard;
 #[cfg(feature = "onnx")]
 mod island;
 #[cfg(feature = "onnx")]
@@ -15,7 +15,7 @@ mod lower;
 mod manifest;
 mod model;
 #[cfg(feature = "onnx")]
-mod normalize;
+pub(crate) mod normalize;
 #[cfg(feature = "onnx")]
 mod onnx;
 mod packed;
@@ -30,6 +30,8 @@ mod widen;
 
 pub use bundled::{bundled, find};
 pub use coded::Coded;
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use convert::Conversion;
 pub use gaussian::Gaussian;
 pub use manifest::{Conditioning, Halo, Manifest, Prediction};
 pub use model::{Layer, Model};

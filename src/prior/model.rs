@@ -105,6 +105,29 @@ impl Model {
         }
     }
 
+    /// tract's graph of an ONNX model for a batch of windows: see [`OnnxModel::graph`].
+    #[cfg(all(feature = "onnx", any(test, feature = "cuda")))]
+    pub(crate) fn graph(
+        &self,
+        batch: usize,
+        height: usize,
+        width: usize,
+    ) -> Result<tract_core::internal::TypedModel> {
+        match &self.source {
+            Source::Onnx(model) => model.graph(batch, height, width),
+            Source::Packed(_) => {
+                let expected = "an ONNX model, which graphs for devices are made from";
+                Err(Error::model(&self.path, expected, "a packed one"))
+            }
+        }
+    }
+
+    /// What lies between states and the network at one level.
+    #[cfg(any(test, feature = "cuda"))]
+    pub(crate) fn conversion(&self, level: Level) -> super::convert::Conversion {
+        super::convert::Conversion::new(&self.manifest, level, self.whole_timesteps())
+    }
+
     /// The network and its weights, if all of the model is ours, whatever the window's size.
     pub fn network(&self) -> Result<(Arc<Network>, Arc<Store>)> {
         match &self.source {

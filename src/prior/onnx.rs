@@ -112,7 +112,7 @@ impl OnnxModel {
     }
 
     fn whole(&self, height: usize, width: usize) -> Result<(Arc<Network>, Arc<Store>)> {
-        let model = self.typed(height, width, true)?;
+        let model = self.typed(1, height, width, true)?;
         let lowered = self.lower(&model)?;
         match lowered.whole(&model) {
             Some(network) => Ok((Arc::new(network.clone()), Arc::new(lowered.store))),
@@ -133,9 +133,9 @@ impl OnnxModel {
         // it keeps the type that it declares.
         let declared = self.conditioning.0;
         let wanted = if self.ours { f32::datum_type() } else { declared };
-        let (datum, model) = match self.typed(height, width, self.ours) {
+        let (datum, model) = match self.typed(1, height, width, self.ours) {
             Ok(model) => (wanted, model),
-            Err(_) if wanted != declared => (declared, self.typed(height, width, false)?),
+            Err(_) if wanted != declared => (declared, self.typed(1, height, width, false)?),
             Err(e) => return Err(e),
         };
         let room = self.room(height, width);
@@ -172,6 +172,14 @@ impl OnnxModel {
         }
     }
 
+    /// tract's graph of the network for a batch of windows: inputs are the state, `[batch,
+    /// channels, height, width]`, and what says the noise level, a single-precision number (or
+    /// map) wherever the graph can take one; all windows share it.
+    #[cfg(any(test, feature = "cuda"))]
+    pub fn graph(&self, batch: usize, height: usize, width: usize) -> Result<TypedModel> {
+        self.typed(batch, height, width, true).or_else(|_| self.typed(batch, height, width, false))
+    }
+
     /// What the model may occupy for a window.
     pub fn room(&self, height: usize, width: usize) -> Room {
         Room::new(height, width, self.size)
@@ -187,7 +195,7 @@ impl OnnxModel {
     /// The operators of the network for a window, and the bytes of its weights.
     pub fn layers(&self, height: usize, width: usize, isa: Isa) -> Result<(Vec<Layer>, u64)> {
         let room = self.room(height, width);
-        let mut model = self.typed(height, width, false)?;
+        let mut model = self.typed(1, height, width, false)?;
         let mut bytes = 0;
         if self.ours {
             let mut lowered = self.lower(&model)?;
@@ -222,18 +230,18 @@ impl OnnxModel {
         Error::model(&self.path, "a network that tract can run", found)
     }
 
-    /// The simplified network for one window size, before code generation; `real` asks for a
-    /// conditioning input in single precision whatever the graph declares.
-    fn typed(&self, height: usize, width: usize, real: bool) -> Result<TypedModel> {
+    /// The simplified network for a batch of windows of one size, before code generation; `real`
+    /// asks for a conditioning input in single precision whatever the graph declares.
+    fn typed(&self, batch: usize, height: usize, width: usize, real: bool) -> Result<TypedModel> {
         let channels = self.manifest.channels;
         let (input, conditioning) = (&self.manifest.input, &self.manifest.conditioning_input);
-        let room = self.room(height, width);
+        let room = self.room(batch * height, width);
         let model = guard(&self.path, "a network for this window size", || {
             let mut model = self.parsed.clone();
             let names = [input, conditioning].map(|n| model.node_by_name(n).map(|n| n.id));
             let [input, conditioning] = names;
             model.set_input_outlets(&[input?.into(), conditioning?.into()])?;
-            model.set_input_fact(0, f32::fact([1, channels, height, width]).into())?;
+            model.set_input_fact(0, f32::fact([batch, channels, height, width]).into())?;
             let datum = if real { f32::datum_type() } else { self.conditioning.0 };
             model.set_input_fact(1, datum.fact(self.told_shape(height, width)).into())?;
             let output = model.find_outlet_label(&self.manifest.output);
@@ -250,13 +258,19 @@ impl OnnxModel {
             limits::fits(&model, &room)?;
             Ok(model)
         })?;
-        self.check_typed(&model, height, width)?;
+        self.check_typed(&model, batch, height, width)?;
         Ok(model)
     }
 
-    fn check_typed(&self, model: &TypedModel, height: usize, width: usize) -> Result<()> {
+    fn check_typed(
+        &self,
+        model: &TypedModel,
+        batch: usize,
+        height: usize,
+        width: usize,
+    ) -> Result<()> {
         let channels = self.manifest.output_channels.unwrap_or(self.manifest.channels);
-        let expected = [1, channels, height, width];
+        let expected = [batch, channels, height, width];
         let fact = model.output_fact(0).map_err(|e| self.fails(e))?;
         if fact.shape.as_concrete() != Some(&expected[..]) || fact.datum_type != f32::datum_type() {
             let what = format!("output `{}` of shape {expected:?}, f32", self.manifest.output);

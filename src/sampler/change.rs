@@ -42,6 +42,23 @@ pub fn values(a: &dyn Degradation, region: Region, y: &Frame) -> (Vec<f32>, Vec<
     (of, s)
 }
 
+/// How much there is to see in a block: the root of the mean square by which neighbours of the
+/// measurement in a row differ.
+pub fn detail(a: &dyn Degradation, region: Region, y: &Frame) -> f64 {
+    let (of, s) = values(a, region, y);
+    let width = a.measured(region).width;
+    let (mut sum, mut count) = (0.0, 0.0f64);
+    for (row, s) in of.chunks_exact(width).zip(s.chunks_exact(width)) {
+        for (v, s) in row.windows(2).zip(s.windows(2)) {
+            if s[0] > 0.0 && s[1] > 0.0 {
+                sum += f64::from(v[1] - v[0]).powi(2);
+                count += 1.0;
+            }
+        }
+    }
+    (sum / count.max(1.0)).sqrt()
+}
+
 /// What block `i` and those around it say together.
 pub fn around(all: &[Residual], i: usize, columns: usize) -> Residual {
     let (row, column) = (i / columns, i % columns);

@@ -1,11 +1,13 @@
 //! The restoration: a short schedule of noise levels, at each of which the prior says what the
 //! scene could look like and the projection puts the measured part back.
 
+mod budget;
 mod change;
 mod defaults;
 mod finish;
 pub mod grid;
 pub mod order;
+mod pace;
 mod step;
 mod strip;
 #[cfg(test)]
@@ -13,8 +15,15 @@ pub(crate) mod tests;
 mod warm;
 mod wavefront;
 
+pub use budget::{Budget, Clock, machine_clock};
 pub use defaults::{Defaults, defaults};
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use finish::finish;
 pub use finish::{CONTENT, between, into_box, kept_residual, rms};
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use step::{Amplitudes, Steps, ddnm_plus, effective_eta};
+#[cfg(any(test, feature = "cuda"))]
+pub(crate) use strip::mirror;
 pub use warm::{Memory, Warm};
 
 use std::ops::ControlFlow;
@@ -161,7 +170,12 @@ pub fn restore_warm(
     Ok(x)
 }
 
-fn check(a: &dyn Degradation, y: Shape, prior: &dyn Prior, settings: &Settings) -> Result<()> {
+pub(crate) fn check(
+    a: &dyn Degradation,
+    y: Shape,
+    prior: &dyn Prior,
+    settings: &Settings,
+) -> Result<()> {
     if y != a.measurement() {
         return Err(Error::shape("measurement", a.measurement(), y));
     }

@@ -6,6 +6,7 @@ use super::{Mode, NoiseRule, Settings};
 use crate::degrade::Degradation;
 use crate::frame::Region;
 use crate::noise::NoiseField;
+use crate::prior::Prior;
 use crate::schedule::Level;
 
 /// Noise draw of the starting state; those of the steps follow it.
@@ -36,18 +37,30 @@ pub fn room(buffer: &mut Vec<f32>, len: usize) -> &mut [f32] {
 }
 
 /// Amplitudes of one step in one direction of the scene.
-struct Amplitudes {
+pub struct Amplitudes {
     /// How far the estimate is moved to the measurement, 0 to 1.
-    lambda: f64,
+    pub lambda: f64,
     /// New noise.
-    fresh: f64,
+    pub fresh: f64,
     /// The prior's own noise.
-    kept: f64,
+    pub kept: f64,
+}
+
+impl Amplitudes {
+    /// Those of a step to `next` in directions that are not measured, and without noise in the
+    /// measurement in all.
+    pub fn null(next: Level, eta: f64) -> Amplitudes {
+        Amplitudes {
+            lambda: 1.0,
+            fresh: eta * next.noise(),
+            kept: (1.0 - eta * eta).max(0.0).sqrt() * next.noise(),
+        }
+    }
 }
 
 impl Steps<'_> {
     /// The level that step `k` ends at.
-    fn next_level(&self, k: usize) -> Level {
+    pub fn next_level(&self, k: usize) -> Level {
         self.settings.levels.get(k + 1).copied().unwrap_or(Level::CLEAN)
     }
 
@@ -63,17 +76,39 @@ impl Steps<'_> {
     }
 
     /// Whether states carry noise: the measurement's own, or what a draw puts in.
-    pub fn has_noise(&self) -> bool {
+    fn has_noise(&self) -> bool {
         self.settings.sigma_y > 0.0 || self.settings.mode != Mode::Faithful
     }
 
     /// Factor from a state to what the prior expects, `x_t`.
-    pub fn input_scale(&self, k: usize) -> f32 {
+    fn input_scale(&self, k: usize) -> f32 {
         match self.settings.mode {
             // The proximal iteration's state is a picture, as if its noise had been averaged out.
             Mode::Faithful => self.settings.levels[k].signal() as f32,
             Mode::Sample { .. } => 1.0,
         }
+    }
+
+    /// The level that the prior is asked at in step `k`, and the factor from a state to the `x_t`
+    /// that it is asked with.
+    ///
+    /// A gray scene goes through a colour prior as equal channels, all with the same noise: in
+    /// brightness that is as much as independent noise of sqrt(3) times the strength. (What a
+    /// classical estimate lacks is no such noise: there the level itself is best.)
+    pub fn asked(&self, k: usize, prior: &dyn Prior) -> (Level, f32) {
+        let told = self.settings.levels[k];
+        let copies = prior.channels() / self.a.scene().channels;
+        let counts = self.has_noise() && !prior.allows_for_equal_noise();
+        let asked = match copies > 1 && counts {
+            false => told,
+            true => prior.diffusion().at_sigma(told.sigma() * (copies as f64).sqrt()),
+        };
+        (asked, self.input_scale(k) * (asked.signal() / told.signal()) as f32)
+    }
+
+    /// The new noise of step `k`.
+    pub fn field(&self, k: usize, seed: u64) -> NoiseField {
+        NoiseField { seed, frame: self.settings.frame, draw: START + 1 + k as u16 }
     }
 
     /// Takes step `k` on `region`: on entry `x0` is the prior's estimate and `state` what it was
@@ -97,8 +132,7 @@ impl Steps<'_> {
                 self.project(region, y, &weight, x0, buffers);
             }
             Mode::Sample { eta, rule, seed } => {
-                let field =
-                    NoiseField { seed, frame: self.settings.frame, draw: START + 1 + k as u16 };
+                let field = self.field(k, seed);
                 let eta = effective_eta(eta, rule, level, next);
                 self.draw(region, y, level, next, eta, field, state, x0, buffers);
             }
@@ -148,16 +182,10 @@ impl Steps<'_> {
         let eps: Vec<f32> =
             state.iter().zip(&*x0).map(|(x, x0)| (x - signal * x0) / noise).collect();
         let sigma_y = self.settings.sigma_y;
-        let null = Amplitudes {
-            lambda: 1.0,
-            fresh: eta * next.noise(),
-            kept: (1.0 - eta * eta).max(0.0).sqrt() * next.noise(),
-        };
-        let range = |s: f32| -> Amplitudes {
-            if sigma_y == 0.0 {
-                return Amplitudes { ..null };
-            }
-            ddnm_plus(f64::from(s), sigma_y, next, eta)
+        let null = Amplitudes::null(next, eta);
+        let range = |s: f32| match sigma_y == 0.0 {
+            true => Amplitudes::null(next, eta),
+            false => ddnm_plus(f64::from(s), sigma_y, next, eta),
         };
         self.project(region, y, &|s| range(s).lambda as f32, x0, buffers);
         let mut noise_out: Vec<f32> =
@@ -183,7 +211,7 @@ impl Steps<'_> {
 }
 
 /// The share of new noise in a step's whole, for either rule.
-fn effective_eta(eta: f64, rule: NoiseRule, level: Level, next: Level) -> f64 {
+pub fn effective_eta(eta: f64, rule: NoiseRule, level: Level, next: Level) -> f64 {
     match rule {
         NoiseRule::Split => eta,
         NoiseRule::Ddim if next.noise() == 0.0 => 0.0,
@@ -197,7 +225,7 @@ fn effective_eta(eta: f64, rule: NoiseRule, level: Level, next: Level) -> f64 {
 /// DDNM+ (Wang et al. 2023, section 3.3) in a direction of singular value `s`: the noise of the
 /// measurement, scaled as it enters the estimate, and the injected noise together have the
 /// variance of the next level.
-fn ddnm_plus(s: f64, sigma_y: f64, next: Level, eta: f64) -> Amplitudes {
+pub fn ddnm_plus(s: f64, sigma_y: f64, next: Level, eta: f64) -> Amplitudes {
     let (a, total) = (next.signal(), next.noise());
     let measured = a * sigma_y / s;
     if total >= measured {

@@ -106,7 +106,7 @@ impl Strip {
 }
 
 /// The pixel that stands for `i` on an axis of `length` pixels, mirrored at its edge pixels.
-fn mirror(i: usize, length: usize) -> usize {
+pub fn mirror(i: usize, length: usize) -> usize {
     if i < length {
         return i;
     }

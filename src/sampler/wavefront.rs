@@ -279,17 +279,7 @@ impl Wave<'_> {
         };
         let window = room(&mut worker.window, scene.channels * pixels);
         state.read_window(tile, window);
-        // A gray scene goes through a colour prior as equal channels, all with the same noise: in
-        // brightness that is as much as independent noise of sqrt(3) times the strength. (What a
-        // classical estimate lacks is no such noise: there the level itself is best.)
-        let told = self.steps.settings.levels[k];
-        let copies = channels / scene.channels;
-        let counts = self.steps.has_noise() && !self.prior.allows_for_equal_noise();
-        let asked = match copies > 1 && counts {
-            false => told,
-            true => self.prior.diffusion().at_sigma(told.sigma() * (copies as f64).sqrt()),
-        };
-        let scale = self.steps.input_scale(k) * (asked.signal() / told.signal()) as f32;
+        let (asked, scale) = self.steps.asked(k, self.prior);
         let input = room(&mut worker.input, channels * pixels);
         for part in input.chunks_exact_mut(window.len()) {
             part.iter_mut().zip(&*window).for_each(|(to, v)| *to = v * scale);

@@ -5,5 +5,5 @@ mod queue;
 #[cfg(test)]
 mod tests;
 
-pub use pipeline::{Outcome, Parts, Pipeline};
+pub use pipeline::{Outcome, Parts, Pipeline, Tiles};
 pub use queue::{Queue, WhenFull};

@@ -1,13 +1,15 @@
 //! One frame of a stream: from its bytes to the bytes of the restored one.
 
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
-use crate::degrade::{Degradation, DisjointRows, Planes, Stage};
+use crate::degrade::{Degradation, DisjointRows, Planes, Reach, Stage};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, Shape};
 use crate::io::video::{Format, Sensor};
 use crate::prior::Prior;
-use crate::sampler::{Memory, Settings, grids, restore_warm};
+use crate::sampler::grid::Grid;
+use crate::sampler::{Budget, Clock, Memory, Settings, Warm, grids, restore_warm};
 
 /// What a stream of frames is restored with; see [`Pipeline`].
 pub struct Parts<'a> {
@@ -23,6 +25,8 @@ pub struct Parts<'a> {
     pub sensor: Option<Sensor>,
     /// Whether frames begin with what is known of the scene from the one before.
     pub warm: bool,
+    /// The time that each frame has, and the clock for it.
+    pub budget: Option<(Duration, Clock)>,
     /// What black is in each channel of the measurement, in `[-1, 1]`: there a mask left nothing.
     pub black: Vec<f32>,
 }
@@ -37,17 +41,32 @@ pub struct Pipeline<'a> {
     singular: Vec<f32>,
     y: Frame,
     memory: Option<Memory>,
+    budget: Option<Budget>,
 }
 
 /// What is said of a frame that has been restored.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Outcome {
-    /// Evaluations of the network per pixel.
+    /// Evaluations of the network per pixel, and the most for any pixel.
     pub evaluations: f64,
+    pub steps: usize,
+    /// Tiles of all steps: those that were evaluated, those that did not change, and those that
+    /// there was no time for.
+    pub tiles: Tiles,
+    /// By how many seconds a frame took longer than it had.
+    pub late: f64,
     /// What the written frame, measured again, differs by from the one that came in: largest and
     /// root mean square, in code values of 8 bits.
     pub residual_max: f64,
     pub residual_rms: f64,
+}
+
+/// What became of the tiles of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tiles {
+    pub evaluated: usize,
+    pub still: usize,
+    pub skipped: usize,
 }
 
 /// From a scene to frames of this format and size.
@@ -80,7 +99,28 @@ impl<'a> Pipeline<'a> {
         a.dc_gain(Region::whole(scene), &mut gain);
         a.singular_values(Region::whole(scene), &mut singular);
         let y = Frame::filled(a.measurement(), 0.0);
-        Ok(Pipeline { parts, written, gain, singular, y, memory: None })
+        let budget = parts.budget.clone().map(|(time, clock)| Budget::new(time, clock));
+        if budget.is_some() && a.reach() != Reach::Local {
+            let why = format!("budget: expected a degradation that is local, found {}", a.spec());
+            return Err(Error::Usage(why));
+        }
+        Ok(Pipeline { parts, written, gain, singular, y, memory: None, budget })
+    }
+
+    /// Learns how long things take, on black frames, before the first frame is waited for. Does
+    /// nothing without a budget.
+    ///
+    /// # Errors
+    /// Those of [`frame`](Pipeline::frame).
+    pub fn practise(&mut self) -> Result<()> {
+        let black = vec![0; self.parts.input.frame_bytes()];
+        for _ in 0..2 {
+            let Some(budget) = &mut self.budget else { return Ok(()) };
+            budget.forget();
+            self.frame(&black, &mut Vec::new(), &mut || {})?;
+        }
+        self.memory = None;
+        Ok(())
     }
 
     /// Restores the frame in `bytes`, of the input's format, into `out`. `pause` is called after
@@ -91,18 +131,32 @@ impl<'a> Pipeline<'a> {
         out: &mut Vec<u8>,
         pause: &mut (dyn FnMut() + Send),
     ) -> Result<Outcome> {
+        if let Some(budget) = &mut self.budget {
+            budget.begin();
+        }
         self.measure(bytes);
         let Parts { a, prior, settings, output, .. } = &self.parts;
         let last = self.memory.take();
-        let warm = last.map(|m| m.compare(*a, &self.y, settings)).transpose()?;
-        let x = restore_warm(*a, &self.y, *prior, settings, warm.as_ref(), &mut |_| {
+        let mut warm = last.map(|m| m.compare(*a, &self.y, settings)).transpose()?;
+        let timed = self.budget.as_ref().map(|budget| budget.timed(*prior));
+        let prior: &dyn Prior = timed.as_ref().map_or(*prior, |timed| timed);
+        let mut settings = (*settings).clone();
+        if let Some(budget) = &self.budget {
+            let warm = warm.get_or_insert_with(|| Warm::cold(*a, &self.y, &settings.levels));
+            settings.levels = budget.choose(*a, prior, &settings, warm);
+        }
+        let mut paused = Duration::ZERO;
+        let x = restore_warm(*a, &self.y, prior, &settings, warm.as_ref(), &mut |_| {
+            let began = Instant::now();
             pause();
+            paused += began.elapsed();
             ControlFlow::Continue(())
         })?;
-        let evaluations = match &warm {
-            None => settings.levels.len() as f64,
-            Some(warm) => warm.evaluations(&grids(*a, *prior, &settings.levels)),
-        };
+        if let Some(budget) = &mut self.budget {
+            budget.restored();
+        }
+        let grids = grids(*a, prior, &settings.levels);
+        let (evaluations, tiles) = work(&grids, warm.as_ref(), a.scene());
         if self.parts.warm {
             self.memory = Some(match warm {
                 None => Memory::new(x.clone(), self.y.clone()),
@@ -114,7 +168,13 @@ impl<'a> Pipeline<'a> {
         self.written.apply(whole, &x.data, &mut samples);
         output.pack(&samples, out);
         let (residual_max, residual_rms) = self.residual(out, x, samples);
-        Ok(Outcome { evaluations, residual_max, residual_rms })
+        let skipped = tiles.skipped > 0;
+        let late = match &mut self.budget {
+            None => 0.0,
+            Some(budget) => budget.end(paused.as_secs_f64(), skipped),
+        };
+        let steps = settings.levels.len();
+        Ok(Outcome { evaluations, steps, tiles, late, residual_max, residual_rms })
     }
 
     /// From a frame's bytes to the measurement, 0 where nothing was measured.
@@ -150,4 +210,20 @@ impl<'a> Pipeline<'a> {
         }
         (max, (sum / count.max(1) as f64).sqrt())
     }
+}
+
+/// Evaluations per pixel, and what became of the tiles.
+fn work(grids: &[Grid], warm: Option<&Warm>, scene: Shape) -> (f64, Tiles) {
+    let all: usize = grids.iter().map(Grid::len).sum();
+    let Some(warm) = warm else {
+        return (grids.len() as f64, Tiles { evaluated: all, ..Tiles::default() });
+    };
+    let (evaluations, evaluated, skipped) = match warm.done() {
+        None => (warm.evaluations(grids), warm.tiles(grids), 0),
+        Some(done) => {
+            let evaluations = done.pixels as f64 / scene.plane() as f64;
+            (evaluations, done.evaluated, done.skipped.len())
+        }
+    };
+    (evaluations, Tiles { evaluated, still: all - evaluated - skipped, skipped })
 }

@@ -1,21 +1,170 @@
 //! Frames through operators and priors, and the queue.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use super::*;
 use crate::classical::demosaic::Bayer;
 use crate::colour::{Coding, Matrix};
 use crate::degrade::{Degradation, Spec};
+use crate::error::Result;
 use crate::frame::{Shape, from_code, to_code};
 use crate::io::video::{Format, Packing, Sensor};
-use crate::prior::{Coded, Prior, bundled};
-use crate::sampler::{Mode, Settings};
+use crate::prior::{Coded, Evaluator, Identity, Prior, bundled};
+use crate::sampler::{Clock, Mode, Settings};
+use crate::schedule::{Diffusion, Level};
 
 fn settings(prior: &dyn Prior, sigma_y: f64) -> Settings {
     let levels = prior.diffusion().geometric(0.1, 0.05, 2);
     let mode = Mode::Faithful;
     Settings { mode, sigma_y, levels, generative: 1.0, frame: 0, threads: 1, band: None }
+}
+
+/// The clock's time that an evaluation of a pixel takes, in nanoseconds.
+const PIXEL: u64 = 1000;
+
+/// A prior whose evaluations take time of a clock that nothing else moves.
+struct Costly<'a>(&'a dyn Prior, Arc<AtomicU64>);
+
+impl Prior for Costly<'_> {
+    fn channels(&self) -> usize {
+        self.0.channels()
+    }
+    fn multiple(&self) -> usize {
+        self.0.multiple()
+    }
+    fn tile(&self) -> usize {
+        16
+    }
+    fn halo(&self, _: f64) -> usize {
+        4
+    }
+    fn diffusion(&self) -> &Diffusion {
+        self.0.diffusion()
+    }
+    fn evaluator(&self, height: usize, width: usize) -> Result<Box<dyn Evaluator>> {
+        let cost = PIXEL * (height * width) as u64;
+        Ok(Box::new(CostlyAt(self.0.evaluator(height, width)?, cost, self.1.clone())))
+    }
+    fn identity(&self) -> Identity {
+        self.0.identity()
+    }
+}
+
+struct CostlyAt(Box<dyn Evaluator>, u64, Arc<AtomicU64>);
+
+impl Evaluator for CostlyAt {
+    fn x0(&mut self, x_t: &[f32], level: Level, x0: &mut [f32]) -> Result<()> {
+        self.2.fetch_add(self.1, Ordering::Relaxed);
+        self.0.x0(x_t, level, x0)
+    }
+}
+
+/// Restores frames of 64x64 R'G'B' that were 128x128, each within this time. Returns the last one,
+/// what is said of it, the clock's time that it took, and what is said of all.
+fn within(
+    time: Option<Duration>,
+    warm: bool,
+    frames: &[Vec<u8>],
+) -> (Vec<u8>, Outcome, Duration, Vec<Outcome>) {
+    let model = bundled().unwrap();
+    let nanos = Arc::new(AtomicU64::new(7));
+    let prior = Costly(&model, nanos.clone());
+    let settings = settings(&prior, 0.0);
+    let input = Format { width: 64, height: 64, packing: Packing::Rgb, bits: 8, stride: None };
+    let output = Format { width: 128, height: 128, ..input };
+    let a = Spec::parse("sr:2").unwrap();
+    let a = a.build(Shape::new(3, 128, 128), &|_| unreachable!()).unwrap();
+    let clock: Clock = {
+        let nanos = nanos.clone();
+        Arc::new(move || Duration::from_nanos(nanos.load(Ordering::Relaxed)))
+    };
+    let parts = Parts {
+        a: &a,
+        prior: &prior,
+        settings: &settings,
+        input,
+        output,
+        sensor: None,
+        warm,
+        budget: time.map(|time| (time, clock.clone())),
+        black: vec![-1.0; 3],
+    };
+    let mut pipeline = Pipeline::new(parts).unwrap();
+    pipeline.practise().unwrap();
+    let (mut out, mut took, mut all) = (Vec::new(), Duration::ZERO, Vec::new());
+    for frame in frames {
+        let began = clock();
+        all.push(pipeline.frame(frame, &mut out, &mut || {}).unwrap());
+        took = clock() - began;
+        if let Some(time) = time {
+            assert!(took <= time, "{took:?} of {time:?}");
+        }
+    }
+    (out, *all.last().unwrap(), took, all)
+}
+
+/// A flat frame with a rough part at its lower right.
+fn rough_corner() -> Vec<u8> {
+    let value = |i: usize| {
+        let (y, x) = (i / 3 / 64, i / 3 % 64);
+        if y >= 48 && x >= 48 { (i * 7919 % 251) as u8 } else { 90 }
+    };
+    (0..64 * 64 * 3).map(value).collect()
+}
+
+#[test]
+fn without_time_a_frame_is_the_classical_estimate_and_with_much_it_is_as_without_a_limit() {
+    let frames = [rough_corner()];
+    let (free, without, whole, _) = within(None, false, &frames);
+    let (out, outcome, ..) = within(Some(Duration::from_secs(1000)), false, &frames);
+    assert!(out == free, "with much time");
+    assert_eq!((outcome.evaluations, outcome.tiles), (2.0, without.tiles));
+    assert_eq!(outcome.tiles.skipped, 0);
+    assert!(whole > Duration::ZERO);
+
+    let (out, outcome, took, _) = within(Some(Duration::ZERO), false, &frames);
+    assert_eq!((outcome.evaluations, took), (0.0, Duration::ZERO));
+    assert_eq!((outcome.tiles.evaluated, outcome.late), (0, 0.0));
+    assert!(outcome.tiles.skipped > 0 && outcome.residual_max <= 0.5001, "{outcome:?}");
+    assert!(out != free);
+}
+
+#[test]
+fn some_time_is_used_where_there_is_most_to_see_and_never_exceeded() {
+    let frames = vec![rough_corner(); 16];
+    let (_, _, whole, _) = within(None, false, &frames);
+    let (classical, ..) = within(Some(Duration::ZERO), false, &frames);
+    for share in [0.1, 0.3, 0.6, 0.9] {
+        let time = whole.mul_f64(share);
+        let (out, outcome, took, _) = within(Some(time), false, &frames);
+        // One tile of the largest window is what may be left, and a little for doubts.
+        let left = Duration::from_nanos(PIXEL * 48 * 48) + time.mul_f64(0.05);
+        assert!(took + left >= time, "{share}: {took:?} of {time:?}");
+        assert_eq!(outcome.steps, if share < 0.5 { 1 } else { 2 }, "{share}");
+        assert!(outcome.residual_max <= 0.5001, "{share}: {outcome:?}");
+        assert!(outcome.tiles.skipped > 0 && outcome.late == 0.0, "{share}: {outcome:?}");
+        let differs = |x: usize, y: usize| {
+            let at = 3 * (y * 128 + x);
+            out[at..at + 24] != classical[at..at + 24]
+        };
+        assert!(differs(110, 110), "{share}: the rough part was left out");
+        assert!(share > 0.2 || !differs(30, 30), "{share}: a flat part was not");
+    }
+}
+
+/// What there was no time for is made up for as soon as there is.
+#[test]
+fn a_still_scene_is_finished_frame_by_frame() {
+    let frames = vec![rough_corner(); 14];
+    let (_, _, whole, _) = within(None, false, &frames[..1]);
+    let (_, last, _, all) = within(Some(whole.mul_f64(0.2)), true, &frames);
+    let evaluated: Vec<usize> = all.iter().map(|o| o.tiles.evaluated).collect();
+    let skipped: Vec<usize> = all.iter().map(|o| o.tiles.skipped).collect();
+    assert!(evaluated[0] > 0 && skipped[0] > 0, "{evaluated:?} {skipped:?}");
+    assert!(skipped.windows(2).all(|s| s[1] <= s[0]), "{skipped:?}");
+    assert_eq!((last.tiles.evaluated, last.tiles.skipped), (0, 0), "{evaluated:?} {skipped:?}");
 }
 
 /// Code values of the whole range, smooth here and rough there.
@@ -54,6 +203,7 @@ fn restored(spec: &str, input: Format, output: Format, coding: Coding) -> (Vec<u
         output,
         sensor: None,
         warm: false,
+        budget: None,
         black,
     };
     let mut out = Vec::new();
@@ -130,6 +280,7 @@ fn a_developed_mosaic_stays_in_the_picture() {
         output,
         sensor: Some(sensor),
         warm: false,
+        budget: None,
         black: vec![-1.0],
     };
     let mut out = Vec::new();
@@ -166,6 +317,7 @@ fn holes_of_masks_are_black_as_the_stream_has_it() {
         output: format,
         sensor: None,
         warm: false,
+        budget: None,
         black,
     };
     // A flat scene of codes 126, 90, 160, with holes.
@@ -207,6 +359,7 @@ fn parts_that_do_not_fit_are_refused() {
             output,
             sensor,
             warm: false,
+            budget: None,
             black,
         };
         Pipeline::new(parts).err().map(|e| e.exit_code())

@@ -137,7 +137,9 @@ impl Drive<'_> {
             self.log.line(&json!({
                 "frame": number, "seconds": began.elapsed().as_secs_f64(),
                 "latency": came.elapsed().as_secs_f64(),
-                "evaluations": outcome.evaluations,
+                "evaluations": outcome.evaluations, "steps": outcome.steps,
+                "tiles": outcome.tiles.evaluated, "tiles_still": outcome.tiles.still,
+                "tiles_skipped": outcome.tiles.skipped, "late": outcome.late,
                 "residual_max": outcome.residual_max, "residual_rms": outcome.residual_rms,
                 "temperature": temperature(Path::new("/")),
                 "waiting": waiting, "dropped": dropped,

@@ -7,6 +7,7 @@ mod source;
 
 use std::io::{IsTerminal, stdout};
 use std::path::Path;
+use std::time::Duration;
 
 use super::args::Stream;
 use super::heat::Heat;
@@ -19,7 +20,7 @@ use crate::frame::Shape;
 use crate::io::video::Format;
 use crate::plan;
 use crate::prior::{Coded, Model, Prior};
-use crate::sampler::Settings;
+use crate::sampler::{Settings, machine_clock};
 use crate::stream::{Parts, Pipeline, WhenFull};
 use drive::{Drive, Limits};
 use log::Log;
@@ -42,6 +43,11 @@ pub fn run(args: Stream) -> Result<()> {
     }
     if args.warm && args.mode != "faithful" {
         let why = format!("warm: expected the mode faithful, found {}", args.mode);
+        return Err(Error::Usage(why));
+    }
+    let budget = args.budget.as_deref().map(duration).transpose()?;
+    if budget.is_some() && args.mode != "faithful" {
+        let why = format!("budget: expected the mode faithful, found {}", args.mode);
         return Err(Error::Usage(why));
     }
     let log = Log::open(args.log.as_deref(), args.quiet)?;
@@ -94,13 +100,32 @@ pub fn run(args: Stream) -> Result<()> {
         output,
         sensor: source.sensor,
         warm: args.warm,
+        budget: budget.map(|time| (time, machine_clock())),
         black,
     };
-    let pipeline = Pipeline::new(parts)?;
+    let mut pipeline = Pipeline::new(parts)?;
+    pipeline.practise()?;
     let limits = Limits { queue: args.queue, when_full };
     let first = header.as_ref().map(|h| h.line(output.width, output.height));
     let planned = plan.memory.total();
     Drive { pipeline, log, heat, signals, first, planned }.run(source.frames, limits)
+}
+
+/// A time, as in `200ms` or `1.5s`.
+fn duration(text: &str) -> Result<Duration> {
+    let (digits, unit) = match text.strip_suffix("ms") {
+        Some(digits) => (digits, 1e-3),
+        None => (text.strip_suffix('s').unwrap_or(if text == "0" { text } else { "" }), 1.0),
+    };
+    match digits.parse::<f64>() {
+        Ok(number) if (0.0..=86_400.0).contains(&(number * unit)) => {
+            Ok(Duration::from_secs_f64(number * unit))
+        }
+        _ => {
+            let why = format!("budget: expected a time up to a day, as in 200ms, found {text}");
+            Err(Error::Usage(why))
+        }
+    }
 }
 
 /// The operator that gives such frames.

@@ -1,6 +1,7 @@
 //! The room as a whole: files in, frames, files out.
 
 mod craft;
+mod files;
 mod hostile;
 mod inputs;
 mod outputs;

@@ -1,16 +1,14 @@
-//! `ddnm restore`.
+//! One measurement to one scene, with its certificate.
 
-use std::path::Path;
 use std::time::Instant;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::args::{Restore, path};
-use super::heat::Heat;
-use super::rounding::Rounding;
-use super::spread::{self, Spread};
-use super::{interrupt_flag, job, print, progress};
-use crate::boards;
+use super::super::args::Restore;
+use super::super::rounding::Rounding;
+use super::super::spread::{self, Spread};
+use super::super::{job, progress};
+use super::{Names, Setup};
 use crate::certificate::{Evidence, Tally, hex};
 use crate::degrade::{self, Degradation};
 use crate::error::Result;
@@ -19,28 +17,15 @@ use crate::plan;
 use crate::prior::Prior;
 use crate::sampler::{self, Finished, Mode, Progress, Settings};
 
-pub fn run(args: Restore) -> Result<()> {
+/// Restores one file, and returns what is to be said about it.
+pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     let started = Instant::now();
-    let stop = interrupt_flag();
-    let (input, output) = (path(&args.input), path(&args.output));
-    // Everything that can be refused is refused before the work.
-    io::check_picture_name(output)?;
-    io::check_writable(output)?;
-    if let Some(name) = &args.certificate {
-        io::check_writable(path(name))?;
-    }
-    if let Some(name) = &args.spread {
-        io::check_picture_name(path(name))?;
-        io::check_writable(path(name))?;
-    }
-    let machine = boards::detect(Path::new("/"))?;
-    let board = args.board.as_deref().map(boards::find).transpose()?;
-    let mut heat = Heat::new(args.max_temp)?;
+    let Names { input, output, certificate, spread: spread_name } = *names;
+    let Setup { machine, board, heat, model: prior, stop } = setup;
     let file = io::Picture::open(input)?;
     let bits = job::depth(args.depth, &file.origin)?;
     let recorded = file.origin.scene;
     let a = job::operator(&args.degradation, file.shape(), recorded, args.size.as_deref())?;
-    let prior = job::model(args.model.as_deref(), board)?;
     let mut settings = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
@@ -51,17 +36,17 @@ pub fn run(args: Restore) -> Result<()> {
         start: args.start,
         end: args.end,
         generative: args.generative,
-        threads: job::threads(args.threads, &machine, board),
+        threads: job::threads(args.threads, machine, *board),
         bits: file.origin.bit_depth,
     }
-    .settings(&a, &prior)?;
+    .settings(&a, prior)?;
 
-    let draws = spread::draws(args.samples, args.spread.as_deref(), settings.mode)?;
+    let draws = spread::draws(args.samples, spread_name, settings.mode)?;
     let spread_bytes = if draws > 1 { Spread::bytes(a.scene()) } else { 0 };
-    let limit = job::memory(args.max_memory.as_deref(), &machine)?;
+    let limit = job::memory(args.max_memory.as_deref(), machine)?;
     let planned = plan::Job {
         a: &a,
-        prior: &prior,
+        prior,
         settings: &settings,
         // What draws have in common is held whole, beside the input.
         input_bytes: file.held_bytes() + spread_bytes,
@@ -76,7 +61,7 @@ pub fn run(args: Restore) -> Result<()> {
     let mut on_progress = |p: Progress| {
         bar.show(Progress { done: of_all + p.done, total: draws * p.total });
         of_all += if p.done == p.total { p.total } else { 0 };
-        heat.pause(&stop)
+        heat.pause(stop)
     };
     let mut origin = file.origin.clone();
     origin.scene = None;
@@ -85,7 +70,7 @@ pub fn run(args: Restore) -> Result<()> {
     }
     let header = io::Header { shape: a.scene(), bits, origin: &origin };
 
-    let grids = sampler::grids(&a, &prior, &settings.levels);
+    let grids = sampler::grids(&a, prior, &settings.levels);
     let mut tally = Tally::new(&a, &grids[grids.len() - 1], settings.sigma_y == 0.0);
     let mut rounding = Rounding::new(&header);
     let mut spread = (draws > 1).then(|| Spread::new(a.scene()));
@@ -103,7 +88,7 @@ pub fn run(args: Restore) -> Result<()> {
             }
             Ok(())
         };
-        sampler::restore_rows(&a, &mut y, &prior, &settings, &mut done, &mut on_progress)
+        sampler::restore_rows(&a, &mut y, prior, &settings, &mut done, &mut on_progress)
     })?;
     for i in 1..draws {
         let (Some(spread), Mode::Sample { eta, rule, seed }) = (&mut spread, settings.mode) else {
@@ -118,7 +103,7 @@ pub fn run(args: Restore) -> Result<()> {
             spread.add(&part);
             Ok(())
         };
-        sampler::restore_rows(&a, &mut y, &prior, &other, &mut add, &mut on_progress)?;
+        sampler::restore_rows(&a, &mut y, prior, &other, &mut add, &mut on_progress)?;
     }
     bar.finish();
     // The certificate is about the file: what has been measured must be what it holds.
@@ -130,20 +115,19 @@ pub fn run(args: Restore) -> Result<()> {
         file: &hex(&draft.sha256()),
         settings: &settings,
         prior: &prior.identity(),
-        tiling: sampler::tiling(&a, &prior, &settings.levels),
+        tiling: sampler::tiling(&a, prior, &settings.levels),
     };
     evidence.check()?;
     draft.commit()?;
-    if let (Some(spread), Some(name)) = (&spread, &args.spread) {
-        io::write(path(name), &spread.picture()?, 16)?;
+    if let (Some(spread), Some(name)) = (&spread, spread_name) {
+        io::write(name, &spread.picture()?, 16)?;
     }
-    if let Some(name) = &args.certificate {
+    if let Some(name) = certificate {
         let text = format!("{:#}\n", evidence.json());
-        io::write_bytes(path(name), text.as_bytes())?;
+        io::write_bytes(name, text.as_bytes())?;
     }
-    if args.json {
-        let (before, after) = evidence.residuals();
-        let line = json!({
+    let (before, after) = evidence.residuals();
+    Ok(json!({
             "input": input.display().to_string(), "output": output.display().to_string(),
             "width": a.scene().width, "height": a.scene().height,
             "spec": a.spec(), "evaluations": settings.levels.len(),
@@ -152,12 +136,5 @@ pub fn run(args: Restore) -> Result<()> {
             "threads": plan.threads, "planned_bytes": plan.memory.total(),
             "heat": heat.report(),
             "seconds": started.elapsed().as_secs_f64(),
-        });
-        // Where the picture takes standard output, the line goes to standard error.
-        match output == Path::new("-") {
-            true => eprintln!("{line}"),
-            false => print(&line.to_string())?,
-        }
-    }
-    Ok(())
+    }))
 }

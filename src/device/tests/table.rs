@@ -1,0 +1,58 @@
+//! Every operator of every step stands in the table, and the table is of the version in use.
+
+use super::super::step::{BATCH, Plan};
+use super::super::table;
+use super::*;
+
+/// The steps of a restoration, decluttered.
+fn left_behind(
+    spec: &str,
+    shape: Shape,
+    model: &Model,
+    settings: &Settings,
+    of: Precision,
+) -> Vec<String> {
+    let a = operator(spec, shape);
+    let closed = supports(&*a).unwrap();
+    let plan = Plan { a: &*a, closed: &closed, model, settings, precision: of, batch: BATCH };
+    let grids = sampler::grids(&*a, model, &settings.levels);
+    let graphs = grids.iter().map(|grid| plan.step(grid).unwrap());
+    graphs.flat_map(|graph| table::left_behind(&graph).unwrap()).collect()
+}
+
+#[test]
+fn no_node_of_any_step_is_left_behind() {
+    let draw = Mode::Sample { eta: 0.85, rule: NoiseRule::Split, seed: 3 };
+    for (name, shape) in [("patch-xs", Shape::new(3, 37, 42)), ("patch-s", Shape::new(3, 24, 24))] {
+        let model = model(name);
+        for spec in ["none", "sr:3", "gain:ramp+gray+sr:2", "bayer:rggb", "blur:gauss:1.2"] {
+            for (mode, precision) in [(Mode::Faithful, Precision::F16), (draw, Precision::F32)] {
+                let settings = settings(&model, mode, 0.1, 2);
+                let left = left_behind(spec, shape, &model, &settings, precision);
+                assert!(
+                    left.is_empty(),
+                    "{name}, {spec}, {mode:?}, {precision:?}:\n{}",
+                    left.join("\n")
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn what_the_table_lacks_is_left_behind() {
+    // The network as it is, with its transposed convolutions.
+    let graph = model("patch-xs").graph(1, 16, 16).unwrap();
+    let left = table::left_behind(&graph).unwrap();
+    assert_eq!(left.len(), 2, "{left:?}");
+    assert!(left.iter().all(|node| node.contains("Deconv")), "{left:?}");
+}
+
+#[test]
+fn the_table_is_of_the_version_in_use() {
+    let lock = include_str!("../../../Cargo.lock");
+    for name in ["tract-cuda", "tract-gpu", "tract-core"] {
+        let wanted = format!("name = \"{name}\"\nversion = \"{}\"\n", table::VERSION);
+        assert!(lock.contains(&wanted), "{name} is another version: read the table's lines again");
+    }
+}
