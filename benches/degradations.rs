@@ -87,7 +87,7 @@ fn row(spec: &str, noise: f64, prior: &Model, pictures: &[Frame]) -> ddnm::Resul
     let mut scores = [[0.0; 2]; 3];
     let (mut residual, mut evaluations, mut seconds) = (0.0, 0, 0.0);
     for x in pictures {
-        let a = Spec::parse(spec)?.build(x.shape, &|path| picture(path, x.shape))?;
+        let a = Spec::parse(spec)?.build(x.shape, &|path| Ok(picture(path, x.shape)?.into()))?;
         let noise = if a.truncation() > 0.0 { noise.max(ROUNDING) } else { noise };
         let sigma_y = noise / 127.5;
         let y = Frame::new(a.measurement(), degrade::measure(&a, x, sigma_y, 0))?;

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use ddnm::degrade::{Degradation, Spec};
-use ddnm::frame::{Frame, Region, Shape};
+use ddnm::frame::{Frame, Region, Rows, Shape};
 use ddnm::prior::{self, Prior};
 use ddnm::sampler::{self, Mode, Settings};
 
@@ -43,7 +43,7 @@ fn main() -> ddnm::Result<()> {
         times.fold(f64::INFINITY, f64::min)
     };
 
-    let none = Spec::parse("none")?.build(scene, &ddnm::io::read)?;
+    let none = Spec::parse("none")?.build(scene, &ddnm::io::rows)?;
     let settings = Settings {
         mode: Mode::Faithful,
         sigma_y: 0.1,
@@ -60,12 +60,12 @@ fn main() -> ddnm::Result<()> {
     println!("one evaluation of the network over {scene}: {network:.0} ms");
     println!("| operator | noise | A x, ms | A+ W r, ms | share |\n|---|---|---|---|---|");
     // A line of 11 x 7 pixels.
-    let kernel = |_: &Path| {
+    let kernel = |_: &Path| -> ddnm::Result<Box<dyn Rows>> {
         let value = |i: usize| {
             let away = ((i / 11) as f32 - (i % 11) as f32 * 0.6).abs();
             2.0 * (1.0 - 0.8 * away).max(0.0) - 1.0
         };
-        Frame::new(Shape::new(1, 7, 11), (0..77).map(value).collect())
+        Ok(Frame::new(Shape::new(1, 7, 11), (0..77).map(value).collect())?.into())
     };
     for (spec, noise) in OPERATORS {
         let a = Spec::parse(spec)?.build(scene, &kernel)?;

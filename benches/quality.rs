@@ -10,7 +10,7 @@ use std::path::Path;
 
 use ddnm::classical::{bicubic, demosaic, fill};
 use ddnm::degrade::{self, Degradation, Spec};
-use ddnm::frame::{Frame, Region, Shape};
+use ddnm::frame::{Frame, Region, Rows, Shape};
 use ddnm::prior::{self, Model, Prior};
 use ddnm::sampler::{self, Mode, NoiseRule, Settings, defaults};
 use ddnm::schedule::Level;
@@ -194,15 +194,15 @@ struct Case<'a> {
 
 impl Case<'_> {
     fn new<'a>(spec: &str, noise: f64, x: &'a Frame) -> ddnm::Result<Case<'a>> {
-        let half = |path: &Path| {
+        let half = |path: &Path| -> ddnm::Result<Box<dyn Rows>> {
             if path == Path::new("motion") {
-                return motion();
+                return Ok(motion()?.into());
             }
             // Each pixel is missing with probability one half, all channels together.
             let shape = Shape { channels: 1, ..x.shape };
             let field = ddnm::noise::NoiseField { seed: 1, frame: 0, draw: 9 };
             let value = |i: usize| field.at(0, i / shape.width, i % shape.width).signum();
-            Frame::new(shape, (0..shape.len()).map(value).collect())
+            Ok(Frame::new(shape, (0..shape.len()).map(value).collect())?.into())
         };
         let a = Spec::parse(spec)?.build(x.shape, &half)?;
         let sigma_y = noise / 127.5;

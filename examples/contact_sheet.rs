@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use ddnm::degrade::{self, Spec};
-use ddnm::frame::{Frame, Region, Shape, crop, from_code, to_code};
+use ddnm::frame::{Frame, Region, Rows, Shape, crop, from_code, to_code};
 use ddnm::prior::{self, Prior};
 use ddnm::sampler::{self, Mode, Settings, defaults};
 
@@ -46,11 +46,11 @@ fn main() -> ddnm::Result<()> {
 
 /// Scene, measurement (in the scene's size and colours) and result, rounded to 8 bits as in files.
 fn restore(x: &Frame, spec: &str, noise: f64, prior: &dyn Prior) -> ddnm::Result<[Frame; 3]> {
-    let half = |_: &Path| {
+    let half = |_: &Path| -> ddnm::Result<Box<dyn Rows>> {
         let field = ddnm::noise::NoiseField { seed: 1, frame: 0, draw: 9 };
         let value = |i: usize| field.at(0, i / x.shape.width, i % x.shape.width).signum();
         let shape = Shape { channels: 1, ..x.shape };
-        Frame::new(shape, (0..shape.len()).map(value).collect())
+        Ok(Frame::new(shape, (0..shape.len()).map(value).collect())?.into())
     };
     let a = Spec::parse(spec)?.build(x.shape, &half)?;
     let sigma_y = noise / 127.5;

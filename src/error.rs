@@ -29,6 +29,8 @@ pub enum Error {
     Frames { failed: u64, whole: u64 },
     /// A file that cannot be written.
     Output { path: PathBuf, reason: String },
+    /// A device that cannot be used.
+    Device { expected: String, found: String },
     /// The caller asked to stop.
     Interrupted,
 }
@@ -64,6 +66,7 @@ impl Error {
             Error::Memory { .. } => 5,
             Error::Numerical { .. } => 6,
             Error::Output { .. } => 7,
+            Error::Device { .. } => 8,
             Error::Interrupted => 130,
         }
     }
@@ -98,6 +101,9 @@ impl fmt::Display for Error {
             }
             Error::Output { path, reason } => {
                 write!(f, "cannot write {}: {reason}", path.display())
+            }
+            Error::Device { expected, found } => {
+                write!(f, "device: expected {expected}, found {found}")
             }
             Error::Interrupted => f.write_str("interrupted"),
         }

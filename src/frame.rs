@@ -1,5 +1,7 @@
 //! A picture in memory: planar `f32`, with where it came from.
 
+use std::borrow::Borrow;
+
 use crate::error::{Error, Result};
 
 /// Size of a planar buffer: `[channels, height, width]`.
@@ -143,35 +145,64 @@ pub trait Rows {
     fn next(&mut self, row: &mut [f32]) -> Result<()>;
 }
 
-/// The rows of a picture in memory.
-pub struct FrameRows<'a> {
-    frame: &'a Frame,
+/// The rows of a picture in memory, borrowed or owned.
+pub struct FrameRows<F> {
+    frame: F,
     y: usize,
 }
 
-impl<'a> FrameRows<'a> {
-    pub fn new(frame: &'a Frame) -> FrameRows<'a> {
+impl<F: Borrow<Frame>> FrameRows<F> {
+    pub fn new(frame: F) -> FrameRows<F> {
         FrameRows { frame, y: 0 }
     }
 }
 
-impl Rows for FrameRows<'_> {
+impl<F: Borrow<Frame>> Rows for FrameRows<F> {
     fn shape(&self) -> Shape {
-        self.frame.shape
+        self.frame.borrow().shape
     }
 
     fn next(&mut self, row: &mut [f32]) -> Result<()> {
-        let Shape { height, width, .. } = self.frame.shape;
+        let frame = self.frame.borrow();
+        let Shape { height, width, .. } = frame.shape;
         if self.y == height {
             return Err(Error::shape("picture", format!("{height} rows"), "a call for one more"));
         }
-        let planes = self.frame.data.chunks_exact(height * width);
+        let planes = frame.data.chunks_exact(height * width);
         for (part, plane) in row.chunks_exact_mut(width).zip(planes) {
             part.copy_from_slice(&plane[self.y * width..][..width]);
         }
         self.y += 1;
         Ok(())
     }
+}
+
+impl From<Frame> for Box<dyn Rows> {
+    fn from(frame: Frame) -> Box<dyn Rows> {
+        Box::new(FrameRows::new(frame))
+    }
+}
+
+/// All rows of a picture, put together.
+///
+/// # Errors
+/// What `rows` gives, and [`Error::Shape`] where memory is short.
+pub fn collect(rows: &mut dyn Rows) -> Result<Frame> {
+    let shape = rows.shape();
+    let mut data = Vec::new();
+    data.try_reserve_exact(shape.len()).map_err(|_| {
+        let found = format!("one of {shape}, {} bytes", shape.len() * size_of::<f32>());
+        Error::shape("picture", "one that fits in memory", found)
+    })?;
+    data.resize(shape.len(), 0.0);
+    let mut row = vec![0.0; shape.channels * shape.width];
+    for y in 0..shape.height {
+        rows.next(&mut row)?;
+        for (c, part) in row.chunks_exact(shape.width).enumerate() {
+            data[c * shape.plane() + y * shape.width..][..shape.width].copy_from_slice(part);
+        }
+    }
+    Frame::new(shape, data)
 }
 
 /// Rounds a value in `[-1, 1]` to the nearest code value of `bits` bits; out-of-range values clip.

@@ -9,7 +9,6 @@ pub mod classical;
 pub mod cli;
 pub mod colour;
 pub mod degrade;
-#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 pub mod device;
 pub mod error;
 pub mod frame;

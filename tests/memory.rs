@@ -35,17 +35,27 @@ fn tiled(width: usize, height: usize) -> Frame {
     Frame::new(shape, (0..shape.len()).map(value).collect()).unwrap()
 }
 
+/// A mask without every other pixel, at random.
+fn holes(width: usize, height: usize) -> Frame {
+    let shape = Shape::new(1, height, width);
+    let value = |i: usize| if i.wrapping_mul(2_654_435_761) >> 20 & 1 == 0 { -1.0 } else { 1.0 };
+    Frame::new(shape, (0..shape.len()).map(value).collect()).unwrap()
+}
+
 /// Also where memory for 0.9 of it would not do: a plan that says twice as much as is needed would
 /// refuse what could be done.
 #[test]
 fn plans_say_what_restorations_take() {
     let folder = Folder::new();
     let (x, y, out) = (folder.arg("x.png"), folder.arg("y.png"), folder.arg("out.png"));
+    let mask = folder.arg("mask.png");
+    let masked = &format!("mask:{mask}");
     for (width, height, steps) in [(48, 40, "2"), (320, 240, "2"), (1200, 90, "3"), (90, 700, "3")]
     {
         io::write(x.as_ref(), &tiled(width, height), 8).unwrap();
+        io::write(mask.as_ref(), &holes(width, height), 8).unwrap();
         for (spec, noise) in
-            [("bayer:rggb", "0"), ("sr:2", "0"), ("none", "25"), ("gray+sr:3", "0")]
+            [("bayer:rggb", "0"), ("sr:2", "0"), ("none", "25"), ("gray+sr:3", "0"), (masked, "0")]
         {
             ok(&["degrade", &x, "-o", &y, "-d", spec, "--noise", noise]);
             for threads in ["1", "2"] {
@@ -67,7 +77,7 @@ fn planned(args: &[&str]) -> u64 {
     said["bytes"]["total"].as_u64().unwrap()
 }
 
-/// For a local degradation the height of a frame does not count.
+/// For a local degradation the height of a frame does not count; of a mask one bit per pixel does.
 #[test]
 fn tall_frames_take_no_more_memory() {
     let at = |height: usize| {
@@ -76,6 +86,25 @@ fn tall_frames_take_no_more_memory() {
     };
     let (low, high) = (at(3000), at(30_000));
     assert!(high <= low, "{low} bytes at 3000 rows, {high} at 30000");
+
+    let folder = Folder::new();
+    let (mask, x, y) = (folder.arg("mask.png"), folder.arg("x.png"), folder.arg("y.png"));
+    let spec = format!("mask:{mask}");
+    let both = [1500usize, 6000].map(|height| {
+        io::write(mask.as_ref(), &holes(200, height), 8).unwrap();
+        io::write(x.as_ref(), &tiled(200, height), 8).unwrap();
+        ok(&["degrade", &x, "-o", &y, "-d", &spec]);
+        let how = ["-d", &spec, "--threads", "1", "--steps", "1"];
+        let planned = planned(&[&[y.as_str()][..], &how].concat());
+        let found =
+            peak(&[&["restore", &y, "-o", &folder.arg("out.png"), "-q"][..], &how].concat());
+        assert!(found <= planned, "{height} rows: {found} bytes, {planned} planned");
+        (planned, found)
+    });
+    let bits = 4500 * 200 / 8;
+    let [(low, seen_low), (high, seen_high)] = both;
+    assert!(high <= low + bits + bits / 6, "{low} bytes planned at 1500 rows, {high} at 6000");
+    assert!(seen_high <= seen_low + bits + (256 << 10), "{seen_low} bytes, then {seen_high}");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn operators_are_those_of_the_reference() {
         rest = behind;
         here
     };
-    let load = |name: &Path| ddnm::io::read(&folder().join(name).with_extension("npy"));
+    let load = |name: &Path| ddnm::io::rows(&folder().join(name).with_extension("npy"));
     for case in &cases {
         let spec = &case.spec;
         let scene = Shape::new(case.channels, HEIGHT, WIDTH);

@@ -17,6 +17,8 @@ const DIAGONAL: f32 = 0.9;
 const BAND: usize = 128;
 /// Rows seen, and changed for the time being, on both sides of a band.
 pub const OVERLAP: usize = 16;
+/// Rows of the largest band.
+pub const MOST_ROWS: usize = BAND + 2 * OVERLAP;
 /// Border of a band's buffers, so that the stencil never leaves them: a pixel takes part in
 /// second differences that are centred next to it and reach one further.
 const EDGE: usize = 2;
@@ -57,6 +59,14 @@ pub fn by_bands(values: &mut [f32], shape: Shape, mut work: impl FnMut(&mut Band
         work(&mut band);
         band.store(values, shape);
     }
+}
+
+/// Bytes of the buffers of [`by_bands`].
+pub fn band_bytes(shape: Shape) -> u64 {
+    let rows = shape.height.min(MOST_ROWS) + 2 * EDGE;
+    // Values, the four directions' weights, and curvature.
+    let buffers = shape.channels + 4 + 1;
+    (buffers * rows * (shape.width + 2 * EDGE) * size_of::<f32>()) as u64
 }
 
 /// Calls `work` on a picture of a few rows as one band.

@@ -133,6 +133,13 @@ pub struct Restore {
     /// use the model and the threads that suit this board (see ddnm boards)
     #[argh(option)]
     pub board: Option<String>,
+    /// where to restore: auto (a GPU if there is one and the program was built for it; default),
+    /// cpu, cuda or cuda:N
+    #[argh(option, default = "String::from(\"auto\")")]
+    pub device: String,
+    /// how the network calculates on a GPU, f32 (default) or f16
+    #[argh(option, default = "String::from(\"f32\")")]
+    pub precision: String,
     /// pause while the machine is hotter than this, in degrees Celsius
     #[argh(option)]
     pub max_temp: Option<f64>,
@@ -318,6 +325,9 @@ pub struct Inspect {
     /// the model (default: the built-in one)
     #[argh(positional)]
     pub model: Option<String>,
+    /// also where each node of a step would run: cuda, on a GPU
+    #[argh(option)]
+    pub device: Option<String>,
     /// print one JSON line
     #[argh(switch)]
     pub json: bool,

@@ -59,5 +59,9 @@ pub fn run(args: Inspect) -> Result<()> {
         let cost = l.multiply_accumulates;
         line("", format!("{cost:>10}  {:<18} {:<16} {}", l.operator, l.output, l.name));
     }
-    print(text.trim_end())
+    print(text.trim_end())?;
+    match &args.device {
+        Some(device) => super::device::list(device, args.model.as_deref()),
+        None => Ok(()),
+    }
 }

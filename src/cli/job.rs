@@ -5,14 +5,14 @@ use std::path::Path;
 use crate::boards::{Board, Machine};
 use crate::degrade::{Degradation, Spec};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Origin, Shape};
+use crate::frame::{Origin, Rows, Shape};
 use crate::io::{MAX_PIXELS, MAX_SIDE};
 use crate::prior::{self, Model, Prior};
 use crate::sampler::{Mode, NoiseRule, Settings, defaults};
 
-/// Reads the picture of a mask.
-pub fn load_mask(path: &Path) -> Result<Frame> {
-    crate::io::read(path)
+/// Opens the picture of a mask.
+pub fn load_mask(path: &Path) -> Result<Box<dyn Rows>> {
+    crate::io::rows(path)
 }
 
 /// The operator that a measurement of this size comes from; `size` is what the user said of the

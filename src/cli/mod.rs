@@ -5,6 +5,7 @@ mod bench;
 mod boards;
 mod compare;
 mod degrade;
+mod device;
 mod heat;
 mod inspect;
 mod job;

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::Stage;
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Region, Shape, rows_of, to_code};
+use crate::frame::{Frame, FrameRows, Region, Rows, Shape, rows_of, to_code};
 
 /// `y = m x`, value by value, with `m` in `[0, 1]`: white (1) is measured, black (0) is missing.
 /// Singular values are the mask's own values.
@@ -15,8 +15,49 @@ pub struct Mask {
     /// The value of the largest code.
     peak: f32,
     input: Shape,
-    /// 16-bit code values, one plane for all channels or one per channel.
-    codes: Vec<u16>,
+    /// One plane for all channels, or one per channel.
+    codes: Codes,
+}
+
+/// A mask's values. Most masks are black and white, and the frames of those come row by row: a
+/// bit per pixel is then next to nothing.
+enum Codes {
+    Bits {
+        len: usize,
+        words: Vec<u64>,
+    },
+    /// 16-bit code values.
+    Levels(Vec<u16>),
+}
+
+impl Codes {
+    fn len(&self) -> usize {
+        match self {
+            Codes::Bits { len, .. } => *len,
+            Codes::Levels(levels) => levels.len(),
+        }
+    }
+
+    fn get(&self, i: usize) -> u16 {
+        match self {
+            Codes::Bits { words, .. } => (words[i / 64] >> (i % 64) & 1) as u16 * u16::MAX,
+            Codes::Levels(levels) => levels[i],
+        }
+    }
+
+    /// The value at `i`, 0 until now, becomes `code`.
+    fn set(&mut self, i: usize, code: u16) {
+        match self {
+            Codes::Bits { words, .. } if code == u16::MAX => words[i / 64] |= 1 << (i % 64),
+            Codes::Bits { .. } if code == 0 => {}
+            Codes::Bits { len, .. } => {
+                let levels = (0..*len).map(|j| self.get(j)).collect();
+                *self = Codes::Levels(levels);
+                self.set(i, code);
+            }
+            Codes::Levels(levels) => levels[i] = code,
+        }
+    }
 }
 
 /// Gains below this share of the brightest would multiply noise too much to be undone.
@@ -25,15 +66,24 @@ pub const LEAST_GAIN: f32 = 1.0 / 32.0;
 impl Mask {
     /// A mask from a picture of the same width and height as `input`; a gray mask holds for
     /// every channel, a colour one per channel. `name` stands in the spec.
-    pub fn new(name: &str, mask: &Frame, input: Shape) -> Result<Mask> {
-        let Shape { channels, height, width } = mask.shape;
+    pub fn new(name: &str, mask: &mut dyn Rows, input: Shape) -> Result<Mask> {
+        let Shape { channels, height, width } = mask.shape();
         let fits = height == input.height && width == input.width;
         if !fits || (channels != 1 && channels != input.channels) {
             let expected =
                 format!("{}x{} with 1 or {} channels", input.width, input.height, input.channels);
-            return Err(Error::shape(&format!("mask {name}"), expected, mask.shape));
+            return Err(Error::shape(&format!("mask {name}"), expected, mask.shape()));
         }
-        let codes: Vec<u16> = mask.data.iter().map(|&v| to_code(v, 16)).collect();
+        let len = mask.shape().len();
+        let mut codes = Codes::Bits { len, words: vec![0; len.div_ceil(64)] };
+        let mut row = vec![0.0; channels * width];
+        for y in 0..height {
+            mask.next(&mut row)?;
+            for (c, part) in row.chunks_exact(width).enumerate() {
+                let at = (c * height + y) * width;
+                part.iter().enumerate().for_each(|(x, &v)| codes.set(at + x, to_code(v, 16)));
+            }
+        }
         Ok(Mask { part: "mask", name: name.into(), peak: 1.0, input, codes })
     }
 
@@ -55,7 +105,7 @@ impl Mask {
             let share = 0.5 * (*v + 1.0) / peak;
             *v = if share >= LEAST_GAIN { 2.0 * share - 1.0 } else { -1.0 };
         }
-        Ok(Mask { part: "gain", peak, ..Mask::new(name, &relative, input)? })
+        Ok(Mask { part: "gain", peak, ..Mask::new(name, &mut FrameRows::new(&relative), input)? })
     }
 
     fn entries(&self, region: Region, mut f: impl FnMut(usize, f32)) {
@@ -67,8 +117,8 @@ impl Mask {
             for i in 0..region.height {
                 let row = from + (region.y + i) * self.input.width + region.x;
                 let out = (c * region.height + i) * region.width;
-                for (j, &m) in self.codes[row..row + region.width].iter().enumerate() {
-                    f(out + j, f32::from(m) * scale);
+                for j in 0..region.width {
+                    f(out + j, f32::from(self.codes.get(row + j)) * scale);
                 }
             }
         }
@@ -109,7 +159,10 @@ impl Stage for Mask {
     }
 
     fn held_bytes(&self) -> u64 {
-        (self.codes.len() * size_of::<u16>()) as u64
+        match &self.codes {
+            Codes::Bits { words, .. } => size_of_val(words.as_slice()) as u64,
+            Codes::Levels(levels) => size_of_val(levels.as_slice()) as u64,
+        }
     }
 
     fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {

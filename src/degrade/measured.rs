@@ -2,7 +2,7 @@
 
 use super::{Degradation, blocks};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, FrameRows, Region, Rows, Shape};
+use crate::frame::{Frame, FrameRows, Region, Rows, Shape, collect};
 
 /// The measurement that a file's rows hold: converted from units of light (see
 /// [`degrade`](super)), and 0 where nothing was measured.
@@ -80,17 +80,8 @@ impl Rows for MeasuredRows<'_> {
 
 /// The measurement `y` that a file in memory holds; see [`MeasuredRows`].
 pub fn measurement(a: &dyn Degradation, file: &Frame) -> Result<Frame> {
-    let shape = a.measurement();
     let mut source = FrameRows::new(file);
-    let mut rows = MeasuredRows::new(a, &mut source)?;
-    let mut y = Frame::filled(shape, 0.0);
-    let mut row = vec![0.0; shape.channels * shape.width];
-    for i in 0..shape.height {
-        rows.next(&mut row)?;
-        for (c, part) in row.chunks_exact(shape.width).enumerate() {
-            y.channel_mut(c)[i * shape.width..][..shape.width].copy_from_slice(part);
-        }
-    }
+    let mut y = collect(&mut MeasuredRows::new(a, &mut source)?)?;
     y.origin = file.origin.clone();
     Ok(y)
 }

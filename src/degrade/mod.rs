@@ -11,6 +11,7 @@ mod chain;
 pub mod check;
 mod cubic;
 mod dct;
+mod filling;
 mod gray;
 mod krylov;
 mod linear;

@@ -9,8 +9,8 @@
 
 use std::ops::Range;
 
+use super::filling::Filling;
 use super::{Degradation, Reach, Spectrum, blocks, full_width};
-use crate::classical::fill::{fill, fill_bytes, fill_mosaic};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Shape, rows_of};
 
@@ -76,8 +76,8 @@ pub struct DisjointRows {
     scene: Shape,
     spectrum: Spectrum,
     max_row_sum: f32,
-    /// Whether every value of the measurement says something.
-    complete: bool,
+    /// Where not every value of the measurement says something.
+    filling: Option<Filling>,
 }
 
 impl DisjointRows {
@@ -88,8 +88,8 @@ impl DisjointRows {
     /// [`Error::Shape`] if nothing at all is measured, as with a mask that is all black.
     pub fn new(scene: Shape, stages: Vec<Box<dyn Stage>>) -> Result<DisjointRows> {
         let spectrum = Spectrum::Flat(1.0);
-        let mut chain = DisjointRows { stages, scene, spectrum, max_row_sum: 0.0, complete: true };
-        let (mut min, mut max) = (f32::MAX, 0.0f32);
+        let mut chain = DisjointRows { stages, scene, spectrum, max_row_sum: 0.0, filling: None };
+        let (mut min, mut max, mut complete) = (f32::MAX, 0.0f32, true);
         for region in blocks(&chain).collect::<Vec<_>>() {
             let mut v = vec![0.0; chain.measured(region).shape(chain.measurement().channels).len()];
             chain.dc_gain(region, &mut v);
@@ -99,7 +99,7 @@ impl DisjointRows {
                 if s > 0.0 {
                     (min, max) = (min.min(s), max.max(s));
                 } else {
-                    chain.complete = false;
+                    complete = false;
                 }
             }
         }
@@ -109,7 +109,25 @@ impl DisjointRows {
         }
         let flat = min >= max;
         chain.spectrum = if flat { Spectrum::Flat(max) } else { Spectrum::Diagonal { min, max } };
+        if !complete {
+            // A mosaic is filled colour by colour, also behind a mask.
+            let mut behind = chain.stages.iter().rev().take_while(|s| s.scale() == 1);
+            let mosaic = behind.any(|s| s.is_mosaic());
+            let block = chain.classical_block();
+            let support = |top| chain.unfilled_support(top..(top + block).min(scene.height));
+            let supports = (0..scene.height).step_by(block).map(support).collect();
+            chain.filling = Some(Filling::new(&chain, mosaic, supports));
+        }
         Ok(chain)
+    }
+
+    /// The rows of the measurement that an estimate of the scene's `rows` depends on where all of
+    /// them say something.
+    fn unfilled_support(&self, rows: Range<usize>) -> Range<usize> {
+        let measured = self.measured_rows(rows.clone());
+        let support = self.needs(rows).pop().unwrap_or_default();
+        // The measurement of the rows themselves is used besides.
+        support.start.min(measured.start)..support.end.max(measured.end)
     }
 
     /// The least number of scene rows that is a multiple, for each stage, of the `rows` of its
@@ -269,9 +287,6 @@ impl Degradation for DisjointRows {
     fn classical_block(&self) -> usize {
         // Tall enough that what neighbouring blocks compute twice is little.
         const LEAST: usize = 64;
-        if !self.complete {
-            return self.scene.height;
-        }
         LEAST.next_multiple_of(self.common(|s| s.classical_block()))
     }
 
@@ -280,21 +295,19 @@ impl Degradation for DisjointRows {
     }
 
     fn classical_bytes(&self) -> u64 {
-        let filling = match self.complete {
-            true => 0,
-            false => fill_bytes(self.measurement()),
-        };
+        let filling = self.filling.as_ref().map_or(0, |f| f.bytes(self.measurement()));
         filling + self.stages.iter().map(|s| s.classical_bytes()).max().unwrap_or(0)
     }
 
     fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
-        if !self.complete {
-            return 0..self.measurement().height;
+        match &self.filling {
+            None => self.unfilled_support(rows),
+            Some(filling) => {
+                let block = self.classical_block();
+                let (first, last) = (rows.start / block, (rows.end - 1) / block);
+                filling.support(first..last + 1)
+            }
         }
-        let measured = self.measured_rows(rows.clone());
-        let support = self.needs(rows).pop().unwrap_or_default();
-        // The measurement of the rows themselves is used besides.
-        support.start.min(measured.start)..support.end.max(measured.end)
     }
 
     fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32> {
@@ -304,15 +317,8 @@ impl Degradation for DisjointRows {
         self.dc_gain(self.scene_of(support.clone()), &mut gain);
         let mut v: Vec<f32> =
             y.iter().zip(&gain).map(|(y, g)| if *g > 0.0 { y / g } else { 0.0 }).collect();
-        if !self.complete {
-            let known: Vec<f32> = gain.iter().map(|&g| if g > 0.0 { 1.0 } else { 0.0 }).collect();
-            // A mosaic is filled colour by colour, also behind a mask.
-            let mut behind = self.stages.iter().rev().take_while(|s| s.scale() == 1);
-            if behind.any(|s| s.is_mosaic()) {
-                fill_mosaic(&mut v, &known, shape);
-            } else {
-                fill(&mut v, &known, shape);
-            }
+        if let Some(filling) = &self.filling {
+            filling.fill(&mut v, &gain, shape);
         }
         drop(gain);
         let needs = self.needs(rows.clone());

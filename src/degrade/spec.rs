@@ -10,7 +10,7 @@ use super::{
 };
 use crate::classical::demosaic::Bayer;
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Shape};
+use crate::frame::{Frame, Rows, Shape, collect};
 
 /// What happened to a scene, in order; each part is one operator.
 #[derive(Debug, Clone, PartialEq)]
@@ -39,8 +39,8 @@ enum Piece {
     Operator(Box<dyn Degradation>),
 }
 
-/// Reads the picture of a mask.
-pub type Load<'a> = &'a dyn Fn(&Path) -> Result<Frame>;
+/// Opens the picture of a mask, of gains or of a kernel.
+pub type Load<'a> = &'a dyn Fn(&Path) -> Result<Box<dyn Rows>>;
 
 const KNOWN: &str = "one of none, sr:N (N from 2 to 16), sr:N:bicubic, mask:FILE, \
                      gain:FILE, gray[:equal|601|709], bayer:rggb|bggr|grbg|gbrg, blur:gauss:S, \
@@ -135,7 +135,7 @@ impl Spec {
         for part in self.parts.iter().rev() {
             let scale = part.scale();
             let (height, width) = match part {
-                Part::Psf(path) => kernel_size(&path.display().to_string(), &load(path)?)?,
+                Part::Psf(path) => kernel_size(&path.display().to_string(), &whole(path, load)?)?,
                 Part::Walsh(..) => {
                     let why = format!(
                         "`{self}`: expected the scene's --size, which a measurement \
@@ -204,7 +204,7 @@ impl Part {
         let (height, width) = match self {
             Part::Psf(path) => {
                 let name = path.display().to_string();
-                let (height, width) = kernel_size(&name, &load(path)?)?;
+                let (height, width) = kernel_size(&name, &whole(path, load)?)?;
                 if height > input.height || width > input.width {
                     let expected = format!("at most the scene's {}x{}", input.width, input.height);
                     let what = format!("point spread function {name}");
@@ -231,19 +231,25 @@ impl Part {
             Part::Gray(luma) => stage(Gray::new(*luma, input)),
             Part::Bayer(bayer) => stage(Mosaic::new(*bayer, input)),
             Part::Planes(across, down) => stage(Planes::new(*across, *down, input)),
-            Part::Mask(path) => stage(Mask::new(&path.display().to_string(), &load(path)?, input)?),
+            Part::Mask(path) => {
+                stage(Mask::new(&path.display().to_string(), &mut *load(path)?, input)?)
+            }
             Part::Gain(path) => {
-                stage(Mask::gain(&path.display().to_string(), &load(path)?, input)?)
+                stage(Mask::gain(&path.display().to_string(), &whole(path, load)?, input)?)
             }
             Part::Blur(kernel) => operator(Blur::new(*kernel, input))?,
             Part::Psf(path) => {
-                operator(Psf::new(&path.display().to_string(), &load(path)?, input)?)?
+                operator(Psf::new(&path.display().to_string(), &whole(path, load)?, input)?)?
             }
             Part::Walsh(extent, ratio, seed) => {
                 operator(Walsh::new(*extent, *ratio, *seed, input))?
             }
         })
     }
+}
+
+fn whole(path: &Path, load: Load) -> Result<Frame> {
+    collect(&mut *load(path)?)
 }
 
 fn stage(stage: impl Stage + 'static) -> Piece {

@@ -1,7 +1,7 @@
 use super::check::identities;
 use super::*;
 use crate::error::Error;
-use crate::frame::from_code;
+use crate::frame::{Rows, from_code};
 use std::path::Path;
 
 /// A mask of the asked size whose values follow from a hash of their place: about half 0, some
@@ -17,12 +17,12 @@ fn mask(shape: Shape, binary: bool) -> Frame {
 }
 
 /// A loader that makes masks of any size: `WxH`, with `c` in front for colour, `b` for binary.
-fn load(path: &Path) -> Result<Frame> {
+fn load(path: &Path) -> Result<Box<dyn Rows>> {
     let name = path.to_str().unwrap();
     let (w, h) = name.trim_start_matches(['c', 'b']).split_once('x').unwrap();
     let channels = if name.starts_with('c') { 3 } else { 1 };
     let shape = Shape::new(channels, h.parse().unwrap(), w.parse().unwrap());
-    Ok(mask(shape, name.contains('b')))
+    Ok(mask(shape, name.contains('b')).into())
 }
 
 fn build(spec: &str, scene: Shape) -> Box<dyn Degradation> {

@@ -3,13 +3,13 @@
 use super::check::identities;
 use super::*;
 use crate::error::Error;
-use crate::frame::from_code;
+use crate::frame::{Rows, collect, from_code};
 use crate::sampler::tests::dense::{Mat, matrix};
 use std::path::Path;
 
 /// Files by name: `mask-WxH`, with holes; `psf-WxH`, a kernel that points nowhere in particular;
 /// `sharp-WxH`, one that is nearly a single point.
-fn load(path: &Path) -> Result<Frame> {
+fn load(path: &Path) -> Result<Box<dyn Rows>> {
     let name = path.to_str().unwrap();
     let (kind, size) = name.split_once('-').unwrap();
     let (w, h) = size.split_once('x').unwrap();
@@ -22,7 +22,7 @@ fn load(path: &Path) -> Result<Frame> {
             _ => from_code((1 + hash % 200) as u16, 8),
         }
     };
-    Frame::new(shape, (0..shape.len()).map(value).collect())
+    Ok(Frame::new(shape, (0..shape.len()).map(value).collect())?.into())
 }
 
 fn build(spec: &str, scene: Shape) -> Box<dyn Degradation> {
@@ -118,7 +118,7 @@ fn blurred_constants_stay_and_blurs_reach_where_they_say() {
     x[3 * 8 + 4] = 1.0;
     let mut y = vec![0.0; 30];
     a.apply(Region::whole(a.scene()), &x, &mut y);
-    let kernel = load(Path::new("psf-3x2")).unwrap();
+    let kernel = collect(&mut *load(Path::new("psf-3x2")).unwrap()).unwrap();
     let light = |i: usize| 0.5 * (kernel.data[i] + 1.0);
     let sum: f32 = (0..6).map(light).sum();
     for i in 0..6 {
@@ -145,10 +145,11 @@ fn sizes_of_measurements_that_are_no_pictures_must_be_said() {
 
 #[test]
 fn gains_are_undone_and_dark_ones_are_not() {
-    let gains = |path: &Path| {
+    let gains = |path: &Path| -> Result<Box<dyn Rows>> {
         assert_eq!(path.to_str(), Some("flat"));
         // 0.5, 1.5 (above white), 1.5 / 64 (too dark), 1.
-        Frame::new(Shape::new(1, 2, 2), vec![0.0, 2.0, 2.0 * 1.5 / 64.0 - 1.0, 1.0])
+        let gains = vec![0.0, 2.0, 2.0 * 1.5 / 64.0 - 1.0, 1.0];
+        Ok(Frame::new(Shape::new(1, 2, 2), gains)?.into())
     };
     let a = Spec::parse("gain:flat").unwrap().build(Shape::new(3, 2, 2), &gains).unwrap();
     let mut s = vec![0.0; 12];
@@ -157,7 +158,8 @@ fn gains_are_undone_and_dark_ones_are_not() {
         assert!((s - expected).abs() < 1e-4, "{s} {expected}");
     }
     assert!(identities(&*a, Region::whole(a.scene())).worst() < 2e-6);
-    let dark = |_: &Path| Ok(Frame::filled(Shape::new(1, 2, 2), -1.0));
+    let dark =
+        |_: &Path| -> Result<Box<dyn Rows>> { Ok(Frame::filled(Shape::new(1, 2, 2), -1.0).into()) };
     assert!(Spec::parse("gain:dark").unwrap().build(Shape::new(3, 2, 2), &dark).is_err());
 }
 
@@ -181,10 +183,13 @@ fn bad_kernels_and_ratios_are_refused() {
         assert!(matches!(Spec::parse(spec), Err(Error::Spec { .. })), "{spec}");
     }
     let scene = Shape::new(3, 4, 4);
-    let kernels = |path: &Path| match path.to_str() {
-        Some("black") => Ok(Frame::filled(Shape::new(1, 2, 2), -1.0)),
-        Some("huge") => Ok(Frame::filled(Shape::new(1, 1, 300), 1.0)),
-        _ => Ok(Frame::filled(Shape::new(1, 5, 2), 1.0)),
+    let kernels = |path: &Path| -> Result<Box<dyn Rows>> {
+        let (shape, value) = match path.to_str() {
+            Some("black") => (Shape::new(1, 2, 2), -1.0),
+            Some("huge") => (Shape::new(1, 1, 300), 1.0),
+            _ => (Shape::new(1, 5, 2), 1.0),
+        };
+        Ok(Frame::filled(shape, value).into())
     };
     for spec in ["blur:black", "blur:huge", "blur:tall"] {
         assert!(Spec::parse(spec).unwrap().build(scene, &kernels).is_err(), "{spec}");

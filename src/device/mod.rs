@@ -2,37 +2,52 @@
 //! there.
 //!
 //! The graph is the same for the processor, where tests hold it to the native path; only the
-//! device's own kernels are beyond what a machine without one can show.
+//! device's own kernels are beyond what a machine without one can show. A build without the feature
+//! `cuda` only knows the names of devices.
 
+mod choice;
+#[cfg(feature = "cuda")]
+mod cuda;
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 mod engine;
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 mod network;
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 mod operator;
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 mod run;
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 mod step;
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 mod table;
-#[cfg(test)]
+#[cfg(all(test, feature = "onnx"))]
 mod tests;
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 mod tiles;
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 mod wires;
 
-use std::path::Path;
-
-use tract_core::internal::TractResult;
-
-use crate::error::Result;
-use crate::prior::guard::guard;
+pub use choice::{Choice, Precision};
+#[cfg(feature = "cuda")]
+pub use cuda::{Gpu, open, select};
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 pub use engine::{Engine, Processor};
-pub use run::{Prepared, Traffic, supports};
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
+pub use run::{Job, Prepared, Traffic, supports};
 
-/// How the network calculates on a device; the projection is always in single precision, so that
-/// the measurement is kept alike.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Precision {
-    F32,
-    F16,
-}
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
+pub use table::{Entry, TABLE, VERSION};
 
 /// Runs a part of tract's; what fails or panics there becomes an error.
-fn guarded<T>(expected: &str, f: impl FnOnce() -> TractResult<T>) -> Result<T> {
-    guard(Path::new("(on a device)"), expected, f)
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
+fn guarded<T>(
+    expected: &str,
+    f: impl FnOnce() -> tract_core::internal::TractResult<T>,
+) -> crate::error::Result<T> {
+    use crate::error::Error;
+    let place = std::path::Path::new("on a device");
+    crate::prior::guard::guard(place, expected, f).map_err(|e| match e {
+        Error::Model { expected, found, .. } => Error::Device { expected, found },
+        other => other,
+    })
 }

@@ -7,12 +7,12 @@ use super::engine::Engine;
 use super::operator::Closed;
 use super::step::{BATCH, Numbers, Plan};
 use super::{Precision, guarded};
-use crate::degrade::Degradation;
+use crate::degrade::{Degradation, Reach, full_width};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, Region, Shape};
+use crate::frame::{Frame, Region, Rows, Shape, rows_of};
 use crate::prior::Model;
 use crate::sampler::grid::Grid;
-use crate::sampler::{self, Mode, OnProgress, Progress, Settings, Steps};
+use crate::sampler::{self, Finished, Mode, OnFinished, OnProgress, Progress, Settings, Steps};
 
 /// Bytes that go over the bus for a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,28 +44,51 @@ pub fn supports(a: &dyn Degradation) -> Result<Closed> {
     })
 }
 
-impl<'a> Prepared<'a> {
-    /// Builds and compiles the steps.
-    pub fn new(
-        engine: &'a dyn Engine,
-        a: &'a dyn Degradation,
-        model: &'a Model,
-        settings: &'a Settings,
-        precision: Precision,
-    ) -> Result<Prepared<'a>> {
+/// What is to be restored, and how.
+#[derive(Clone, Copy)]
+pub struct Job<'a> {
+    pub a: &'a dyn Degradation,
+    pub model: &'a Model,
+    pub settings: &'a Settings,
+    pub precision: Precision,
+}
+
+impl Job<'_> {
+    /// The steps as graphs, with the grids of their tiles: those of all steps, each once.
+    pub fn graphs(&self) -> Result<Vec<(Grid, TypedModel)>> {
+        let Job { a, model, settings, precision } = *self;
         sampler::check(a, a.measurement(), model, settings)?;
         let closed = supports(a)?;
-        let mut steps: Vec<(Grid, Box<dyn Runnable>)> = Vec::new();
+        let plan = Plan { a, closed: &closed, model, settings, precision, batch: BATCH };
+        let mut graphs: Vec<(Grid, TypedModel)> = Vec::new();
         for grid in sampler::grids(a, model, &settings.levels) {
-            if steps.iter().any(|(known, _)| *known == grid) {
-                continue;
+            if !graphs.iter().any(|(known, _)| *known == grid) {
+                let graph = plan.step(&grid)?;
+                graphs.push((grid, graph));
             }
-            let plan = Plan { a, closed: &closed, model, settings, precision, batch: BATCH };
-            let graph = plan.step(&grid)?;
+        }
+        Ok(graphs)
+    }
+
+    /// The operators of all steps, how many nodes there are of each, and where tract's source
+    /// translates them.
+    #[cfg(feature = "cuda")]
+    pub fn summary(&self) -> Result<Vec<(String, usize, String)>> {
+        let graphs: Vec<TypedModel> = self.graphs()?.into_iter().map(|(_, graph)| graph).collect();
+        guarded("a step that can be looked through", || super::table::summary(&graphs))
+    }
+}
+
+impl<'a> Prepared<'a> {
+    /// Builds and compiles the steps.
+    pub fn new(engine: &'a dyn Engine, job: Job<'a>) -> Result<Prepared<'a>> {
+        let mut steps: Vec<(Grid, Box<dyn Runnable>)> = Vec::new();
+        for (grid, graph) in job.graphs()? {
             let step = guarded("a step that can be compiled", || engine.prepare(graph))?;
             steps.push((grid, step));
         }
-        Ok(Prepared { a, model, settings, engine, closed, steps })
+        let Job { a, model, settings, .. } = job;
+        Ok(Prepared { a, model, settings, engine, closed: supports(a)?, steps })
     }
 
     /// The step over one grid.
@@ -129,6 +152,42 @@ impl<'a> Prepared<'a> {
         Ok((Frame::new(scene, x)?, traffic))
     }
 
+    /// [`restore`](Prepared::restore) for rows of a measurement and of a result, as
+    /// [`sampler::restore_rows`]; both frames are held whole.
+    pub fn restore_rows(
+        &self,
+        source: &mut dyn Rows,
+        done: OnFinished,
+        progress: OnProgress,
+    ) -> Result<()> {
+        let (a, scene) = (self.a, self.a.scene());
+        let mut y = Frame::filled(source.shape(), 0.0);
+        let width = y.shape.width;
+        let mut row = vec![0.0; y.shape.channels * width];
+        for i in 0..y.shape.height {
+            source.next(&mut row)?;
+            for (c, part) in row.chunks_exact(width).enumerate() {
+                y.channel_mut(c)[i * width..][..width].copy_from_slice(part);
+            }
+        }
+        let (x, traffic) = self.restore(&y, progress)?;
+        log::info!("{} bytes to the device, {} back", traffic.up, traffic.down);
+        let grids = sampler::grids(a, self.model, &self.settings.levels);
+        let whole = [(0, scene.height)];
+        let rows: Vec<(usize, usize)> = match (a.reach(), grids.last()) {
+            (Reach::Local, Some(last)) => last.rows.iter().map(|s| (s.core, s.core_end)).collect(),
+            _ => whole.to_vec(),
+        };
+        for (from, to) in rows {
+            let region = full_width(from..to, scene);
+            let measured = a.measured(region);
+            let part = rows_of(&x.data, scene, from..to);
+            let y = rows_of(&y.data, y.shape, measured.y..measured.y + measured.height);
+            done(Finished { region, x: &part, y: &y })?;
+        }
+        Ok(())
+    }
+
     fn upload(&self, shape: Shape, values: &[f32], traffic: &mut Traffic) -> Result<TValue> {
         traffic.up += size_of_val(values) as u64;
         guarded("room for a frame", || {
@@ -142,8 +201,8 @@ impl<'a> Prepared<'a> {
 fn finish(a: &dyn Degradation, region: Region, y: &Frame, sigma_y: f64, x: &mut [f32]) {
     let scene = a.scene();
     let measured = a.measured(region);
-    let mut part = crate::frame::rows_of(x, scene, region.y..region.y + region.height);
-    let y = crate::frame::rows_of(&y.data, y.shape, measured.y..measured.y + measured.height);
+    let mut part = rows_of(x, scene, region.y..region.y + region.height);
+    let y = rows_of(&y.data, y.shape, measured.y..measured.y + measured.height);
     sampler::finish(a, region, &y, sigma_y, &mut part);
     for (plane, part) in x.chunks_exact_mut(scene.plane()).zip(part.chunks(region.area())) {
         plane[region.y * scene.width..][..part.len()].copy_from_slice(part);

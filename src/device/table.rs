@@ -151,3 +151,30 @@ pub fn left_behind(graph: &TypedModel) -> TractResult<Vec<String>> {
     }
     Ok(left)
 }
+
+/// The operators of graphs, how many nodes there are of each, and where their translation is (or
+/// why there is none).
+#[cfg(feature = "cuda")]
+pub fn summary(graphs: &[TypedModel]) -> TractResult<Vec<(String, usize, String)>> {
+    let mut kinds: Vec<(String, usize, String)> = Vec::new();
+    for graph in graphs {
+        let graph = prepared(graph)?;
+        for id in graph.eval_order()? {
+            let node = graph.node(id);
+            if node.op_is::<TypedSource>() {
+                continue;
+            }
+            let place = match translated(&graph, node)? {
+                Ok(entry) => format!("{}:{}", entry.file, entry.line),
+                Err(why) => format!("on the processor: {why}"),
+            };
+            let operator = node.op.name().into_owned();
+            match kinds.iter_mut().find(|(known, _, at)| (known, at) == (&operator, &place)) {
+                Some((_, count, _)) => *count += 1,
+                None => kinds.push((operator, 1, place)),
+            }
+        }
+    }
+    kinds.sort();
+    Ok(kinds)
+}

@@ -18,7 +18,7 @@ mod write;
 pub use atomic::{AtomicFile, check_writable, is_broken_pipe, remove_leftovers, write_bytes};
 pub use draft::Draft;
 pub use picture::Picture;
-pub use read::{read, read_bytes};
+pub use read::{read, read_bytes, rows};
 pub use write::{Header, TakeRow, check_picture_name, encode, encode_rows, write};
 
 use crate::error::{Error, Result};

@@ -5,7 +5,7 @@ use super::samples::Layout;
 use super::sniff::{HEAD, Kind, sniff};
 use super::{MAX_FILE_BYTES, is_standard, jpeg, npy};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, FrameRows, Origin, Rows, Shape};
+use crate::frame::{Frame, FrameRows, Origin, Rows, Shape, collect};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Cursor, Read, Seek};
 use std::path::{Path, PathBuf};
@@ -169,11 +169,15 @@ impl Picture {
         if self.coding != Coding::Png {
             return Ok(Box::new(SampleRows { layout, samples: self.samples()?, y: 0 }));
         }
-        let rows = PngRows::new(self.source.open(&self.name)?, u64::MAX, &self.name)?;
-        if rows.layout != layout || rows.interlaced() {
-            return Err(self.changed());
+        Ok(Box::new(FileRows::new(self.source.open(&self.name)?, layout, &self.name)?))
+    }
+
+    /// The picture's rows, from the top, for whoever has no use for anything else of it.
+    pub fn into_rows(self) -> Result<Box<dyn Rows>> {
+        if self.coding != Coding::Png {
+            return Ok(self.into_frame()?.into());
         }
-        Ok(Box::new(FileRows { picture: self, rows }))
+        Ok(Box::new(FileRows::new(self.source.into_input(&self.name)?, self.layout, &self.name)?))
     }
 
     /// The whole picture: planar, in `[-1, 1]`.
@@ -181,18 +185,7 @@ impl Picture {
         if let Some(frame) = self.floats {
             return Ok(frame);
         }
-        let shape = self.shape();
-        let mut data = super::allocate(shape.len(), &self.name)?;
-        let mut rows = self.rows()?;
-        let mut row = vec![0.0; shape.channels * shape.width];
-        for y in 0..shape.height {
-            rows.next(&mut row)?;
-            for (c, part) in row.chunks_exact(shape.width).enumerate() {
-                data[c * shape.plane() + y * shape.width..][..shape.width].copy_from_slice(part);
-            }
-        }
-        drop(rows);
-        let mut frame = Frame::new(shape, data)?;
+        let mut frame = collect(&mut *self.rows()?)?;
         frame.origin = self.origin;
         Ok(frame)
     }
@@ -211,10 +204,6 @@ impl Picture {
             (Source::Memory(bytes), Coding::Jpeg) => jpeg::decode(bytes, self.layout, &self.name),
             _ => PngRows::new(self.source.open(&self.name)?, u64::MAX, &self.name)?.whole(),
         }
-    }
-
-    fn changed(&self) -> Error {
-        Error::input(&self.name, "the same picture as at first", "one that has changed meanwhile")
     }
 }
 
@@ -241,26 +230,51 @@ impl Source {
             }
         }
     }
+
+    fn into_input(self, name: &Path) -> Result<Box<dyn Input>> {
+        match self {
+            Source::Memory(bytes) => Ok(Box::new(Cursor::new(bytes))),
+            Source::File(mut file) => {
+                file.rewind().map_err(|e| Error::input(name, EXPECTED, why(&e)))?;
+                Ok(Box::new(BufReader::with_capacity(BUFFER, file)))
+            }
+        }
+    }
 }
 
 /// The rows of a picture in a file.
 struct FileRows<'a> {
-    picture: &'a Picture,
-    rows: PngRows<'a, Box<dyn Input + 'a>>,
+    layout: Layout,
+    rows: PngRows<Box<dyn Input + 'a>>,
+}
+
+impl<'a> FileRows<'a> {
+    /// The file must still be what `layout` was read from.
+    fn new(input: Box<dyn Input + 'a>, layout: Layout, name: &Path) -> Result<FileRows<'a>> {
+        let rows = PngRows::new(input, u64::MAX, name)?;
+        if rows.layout != layout || rows.interlaced() {
+            return Err(changed(name));
+        }
+        Ok(FileRows { layout, rows })
+    }
 }
 
 impl Rows for FileRows<'_> {
     fn shape(&self) -> Shape {
-        self.picture.shape()
+        self.layout.shape()
     }
 
     fn next(&mut self, row: &mut [f32]) -> Result<()> {
         match self.rows.next()? {
-            Some(raw) => self.picture.layout.unpack(raw, row),
-            None => return Err(self.picture.changed()),
+            Some(raw) => self.layout.unpack(raw, row),
+            None => return Err(changed(self.rows.name())),
         }
         Ok(())
     }
+}
+
+fn changed(name: &Path) -> Error {
+    Error::input(name, "the same picture as at first", "one that has changed meanwhile")
 }
 
 /// The rows of a picture whose samples are all in memory.

@@ -6,21 +6,21 @@ use crate::error::{Error, Result};
 use crate::frame::Origin;
 use png::{BitDepth, ColorType, DecodingError, Info, Limits, Transformations};
 use std::io::{self, BufRead, Seek};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Deflate gives at most 1032 bytes for one byte of its own.
 const MAX_RATIO: u64 = 1032;
 
 /// A PNG file whose header has been read.
-pub struct PngRows<'a, R: BufRead + Seek> {
+pub struct PngRows<R: BufRead + Seek> {
     reader: png::Reader<R>,
     pub layout: Layout,
-    name: &'a Path,
+    name: PathBuf,
 }
 
-impl<'a, R: BufRead + Seek> PngRows<'a, R> {
+impl<R: BufRead + Seek> PngRows<R> {
     /// Reads the header of a file of `file_bytes` bytes.
-    pub fn new(source: R, file_bytes: u64, name: &'a Path) -> Result<PngRows<'a, R>> {
+    pub fn new(source: R, file_bytes: u64, name: &Path) -> Result<PngRows<R>> {
         let failed = |e: DecodingError| damaged(e, name);
         let limits = Limits { bytes: MAX_DECODER_BYTES };
         let mut decoder = png::Decoder::new_with_limits(source, limits);
@@ -42,7 +42,12 @@ impl<'a, R: BufRead + Seek> PngRows<'a, R> {
         let (width, height) = (reader.info().width as usize, reader.info().height as usize);
         let bits = if depth == BitDepth::Sixteen { 16 } else { 8 };
         let layout = Layout { width, height, channels, alpha, bits };
-        Ok(PngRows { reader, layout, name })
+        Ok(PngRows { reader, layout, name: name.into() })
+    }
+
+    /// What stands for the file in error messages.
+    pub fn name(&self) -> &Path {
+        &self.name
     }
 
     /// Whether the rows come in the passes of an interlaced picture, not one after another.
@@ -52,22 +57,22 @@ impl<'a, R: BufRead + Seek> PngRows<'a, R> {
 
     /// The next row's samples (of the next pass, for an interlaced picture); `None` at the end.
     pub fn next(&mut self) -> Result<Option<&[u8]>> {
-        let row = self.reader.next_row().map_err(|e| damaged(e, self.name))?;
+        let row = self.reader.next_row().map_err(|e| damaged(e, &self.name))?;
         Ok(row.map(|row| row.data()))
     }
 
     /// All samples of the picture, row by row, also of an interlaced one.
     pub fn whole(&mut self) -> Result<Vec<u8>> {
-        let mut samples = allocate(self.layout.row_bytes() * self.layout.height, self.name)?;
-        self.reader.next_frame(&mut samples).map_err(|e| damaged(e, self.name))?;
+        let mut samples = allocate(self.layout.row_bytes() * self.layout.height, &self.name)?;
+        self.reader.next_frame(&mut samples).map_err(|e| damaged(e, &self.name))?;
         Ok(samples)
     }
 
     /// Reads what stands behind the pixels: a cut shows here at the latest. Returns what the file
     /// says besides its colours, without the alpha plane.
     pub fn finish(mut self) -> Result<Origin> {
-        self.reader.finish().map_err(|e| damaged(e, self.name))?;
-        Ok(origin(self.reader.info(), self.layout.bits, self.name))
+        self.reader.finish().map_err(|e| damaged(e, &self.name))?;
+        Ok(origin(self.reader.info(), self.layout.bits, &self.name))
     }
 }
 

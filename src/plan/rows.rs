@@ -1,5 +1,7 @@
 //! How many bytes of rows a restoration holds at most: its order gone through without a picture.
 
+use std::ops::Range;
+
 use crate::degrade::{Degradation, Reach, full_width};
 use crate::sampler::grid::Grid;
 use crate::sampler::order::{Order, Task};
@@ -48,8 +50,7 @@ fn peaks(a: &dyn Degradation, grids: &[Grid], way: &Way) -> (u64, u64) {
         let buffers = match task {
             Task::Start { rows, support } => {
                 y.end = y.end.max(support.end);
-                let blocks = rows.len().div_ceil(a.classical_block()) as u64;
-                let buffers = classical(a, rows.len(), support.len(), blocks);
+                let buffers = classical(a, rows.clone());
                 most = most.max(held(&y, &started, &states) + buffers);
                 started.end = rows.end;
                 states[0].end = rows.end;
@@ -97,11 +98,15 @@ impl Held {
     }
 }
 
-/// Buffers of a classical estimate of some rows, in so many blocks, from `support` rows of the
-/// measurement.
-fn classical(a: &dyn Degradation, rows: usize, support: usize, blocks: u64) -> u64 {
+/// Buffers of a classical estimate of some rows, in blocks that are made at the same time, each
+/// from the rows of the measurement that it depends on.
+fn classical(a: &dyn Degradation, rows: Range<usize>) -> u64 {
     let (scene, measurement) = (a.scene(), a.measurement());
-    let estimate = rows * scene.channels * scene.width;
+    let block = a.classical_block();
+    let support = |top| a.classical_support(top..(top + block).min(rows.end)).len();
+    let support: usize = rows.clone().step_by(block).map(support).sum();
+    let blocks = rows.len().div_ceil(block) as u64;
+    let estimate = rows.len() * scene.channels * scene.width;
     let measured = support * measurement.channels * measurement.width;
     // First it is made, then corrected by what was measured.
     let made = FLOAT * (estimate + 2 * measured) as u64 + blocks * a.classical_bytes();

@@ -65,6 +65,23 @@ pub fn find(model: Option<&str>) -> Result<Model> {
     }
 }
 
+/// [`find`], for devices: their graphs are made from ONNX. A packed model stands for the ONNX file
+/// that it was made from, where its manifest lies beside it under the same name.
+#[cfg(feature = "cuda")]
+pub fn find_onnx(model: Option<&str>) -> Result<Model> {
+    let onnx = include_bytes!("../../models/patch-s.onnx");
+    let text = include_str!("../../models/patch-s.toml");
+    let path = Path::new("patch-s.onnx (built in)");
+    match model {
+        None | Some(NAME) => Model::onnx(super::Manifest::parse(text, path)?, onnx, path),
+        Some(model) => {
+            let found = find(Some(model))?;
+            let path = found.path().with_extension("toml");
+            if found.is_packed() && path.is_file() { load_onnx(&path) } else { Ok(found) }
+        }
+    }
+}
+
 /// Loads a model file.
 fn load(path: &Path) -> Result<Model> {
     if !path.exists() {

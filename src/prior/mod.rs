@@ -28,6 +28,8 @@ mod tests;
 #[cfg(feature = "onnx")]
 mod widen;
 
+#[cfg(feature = "cuda")]
+pub use bundled::find_onnx;
 pub use bundled::{bundled, find};
 pub use coded::Coded;
 #[cfg(any(test, feature = "cuda"))]

@@ -96,6 +96,17 @@ impl Model {
         &self.manifest
     }
 
+    /// The file that it came from.
+    #[cfg(feature = "cuda")]
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    #[cfg(feature = "cuda")]
+    pub(super) fn is_packed(&self) -> bool {
+        matches!(self.source, Source::Packed(_))
+    }
+
     /// How the weights are held.
     pub fn format(&self) -> Format {
         match &self.source {

@@ -9,7 +9,7 @@ use crate::classical::demosaic::Bayer;
 use crate::colour::{Coding, Matrix};
 use crate::degrade::{Degradation, Spec};
 use crate::error::Result;
-use crate::frame::{Shape, from_code, to_code};
+use crate::frame::{Frame, Rows, Shape, from_code, to_code};
 use crate::io::video::{Format, Packing, Sensor};
 use crate::prior::{Coded, Evaluator, Identity, Prior, bundled};
 use crate::sampler::{Clock, Mode, Settings};
@@ -301,9 +301,10 @@ fn holes_of_masks_are_black_as_the_stream_has_it() {
     let prior = Coded::new(&model, coding);
     let packing = Packing::Planar { across: 2, down: 2 };
     let format = Format { width: 32, height: 32, packing, bits: 8, stride: None };
-    let mask = |_: &std::path::Path| {
+    let mask = |_: &std::path::Path| -> crate::Result<Box<dyn Rows>> {
         let value = |i: usize| if i.is_multiple_of(5) { -1.0 } else { 1.0 };
-        crate::frame::Frame::new(Shape::new(1, 32, 32), (0..1024).map(value).collect())
+        let values = (0..1024).map(value).collect();
+        Ok(Frame::new(Shape::new(1, 32, 32), values)?.into())
     };
     let a = Spec::parse("mask:holes+420").unwrap().build(Shape::new(3, 32, 32), &mask).unwrap();
     let settings = settings(&prior, 0.0);

@@ -3,7 +3,7 @@
 //! anyway.
 
 use super::is_known;
-use crate::classical::curvature::{Band, Rule, by_bands};
+use crate::classical::curvature::{Band, MOST_ROWS, Rule, band_bytes, by_bands};
 use crate::frame::Shape;
 
 /// Rounds of reweighting.
@@ -50,6 +50,13 @@ pub fn refine(values: &mut [f32], known: &[f32], shape: Shape) {
             }
         }
     });
+}
+
+/// Bytes of working memory of [`refine`].
+pub fn bytes(shape: Shape) -> u64 {
+    // The band, and the places of holes.
+    let holes = shape.channels * shape.width * shape.height.min(MOST_ROWS);
+    band_bytes(shape) + (holes * size_of::<usize>()) as u64
 }
 
 /// Where a band's channel `c` has holes; none in a channel of which nothing is known (an empty

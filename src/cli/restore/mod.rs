@@ -10,8 +10,9 @@ use std::sync::atomic::AtomicBool;
 use serde_json::Value;
 
 use super::args::{Restore, path};
+use super::device::{Asked, Place};
 use super::heat::Heat;
-use super::{interrupt_flag, job, print};
+use super::{interrupt_flag, print};
 use crate::boards::{self, Board, Machine};
 use crate::error::{Error, Result};
 use crate::io::{self, files::Files};
@@ -38,18 +39,21 @@ struct Setup {
     machine: Machine,
     board: Option<&'static Board>,
     heat: Heat,
+    place: Place,
     model: Model,
     stop: Arc<AtomicBool>,
 }
 
 impl Setup {
     fn new(args: &Restore) -> Result<Setup> {
+        let asked = Asked::parse(&args.device, &args.precision)?;
         let stop = interrupt_flag();
         let machine = boards::detect(Path::new("/"))?;
         let board = args.board.as_deref().map(boards::find).transpose()?;
         let heat = Heat::new(args.max_temp)?;
-        let model = job::model(args.model.as_deref(), board)?;
-        Ok(Setup { machine, board, heat, model, stop })
+        let place = Place::find(&asked)?;
+        let model = place.model(args.model.as_deref(), board)?;
+        Ok(Setup { machine, board, heat, place, model, stop })
     }
 }
 

@@ -14,18 +14,18 @@ use crate::degrade::{self, Degradation};
 use crate::error::Result;
 use crate::io;
 use crate::plan;
-use crate::prior::Prior;
 use crate::sampler::{self, Finished, Mode, Progress, Settings};
 
 /// Restores one file, and returns what is to be said about it.
 pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     let started = Instant::now();
     let Names { input, output, certificate, spread: spread_name } = *names;
-    let Setup { machine, board, heat, model: prior, stop } = setup;
+    let Setup { machine, board, heat, place, model: prior, stop } = setup;
     let file = io::Picture::open(input)?;
     let bits = job::depth(args.depth, &file.origin)?;
     let recorded = file.origin.scene;
     let a = job::operator(&args.degradation, file.shape(), recorded, args.size.as_deref())?;
+    let place = place.suits(&a)?;
     let mut settings = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
@@ -88,7 +88,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
             }
             Ok(())
         };
-        sampler::restore_rows(&a, &mut y, prior, &settings, &mut done, &mut on_progress)
+        place.restore_rows(&a, &mut y, prior, &settings, &mut done, &mut on_progress)
     })?;
     for i in 1..draws {
         let (Some(spread), Mode::Sample { eta, rule, seed }) = (&mut spread, settings.mode) else {
@@ -103,7 +103,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
             spread.add(&part);
             Ok(())
         };
-        sampler::restore_rows(&a, &mut y, prior, &other, &mut add, &mut on_progress)?;
+        place.restore_rows(&a, &mut y, prior, &other, &mut add, &mut on_progress)?;
     }
     bar.finish();
     // The certificate is about the file: what has been measured must be what it holds.
@@ -114,7 +114,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         bits,
         file: &hex(&draft.sha256()),
         settings: &settings,
-        prior: &prior.identity(),
+        prior: &place.identity(prior),
         tiling: sampler::tiling(&a, prior, &settings.levels),
     };
     evidence.check()?;

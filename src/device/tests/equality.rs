@@ -71,7 +71,8 @@ fn the_prior_inside_the_program() {
         let y = measured(&*a, 0.0);
         let mut go_on = |_| ControlFlow::Continue(());
         let native = sampler::restore(&*a, &y, &packed, &settings, &mut go_on).unwrap();
-        let prepared = Prepared::new(&Processor, &*a, &onnx, &settings, Precision::F32).unwrap();
+        let prepared =
+            Prepared::new(&Processor, job(&*a, &onnx, &settings, Precision::F32)).unwrap();
         let (found, _) = prepared.restore(&y, &mut go_on).unwrap();
         let found = largest(&native, &found);
         assert!(found < TOLERANCE, "{mode:?}: {found}");
@@ -97,7 +98,7 @@ fn half_precision_stays_close_and_keeps_the_measurement() {
     let settings = settings(&model, Mode::Faithful, 0.0, 2);
     let found = difference(&*a, &y, &model, &settings, Precision::F16);
     assert!(found > 0.0 && found < TOLERANCE_F16, "{found}");
-    let prepared = Prepared::new(&Processor, &*a, &model, &settings, Precision::F16).unwrap();
+    let prepared = Prepared::new(&Processor, job(&*a, &model, &settings, Precision::F16)).unwrap();
     let (x, _) = prepared.restore(&y, &mut |_| ControlFlow::Continue(())).unwrap();
     let residual = crate::certificate::residual(&*a, &y, &x);
     assert!(residual.max < 1e-3, "{residual:?}");
@@ -110,7 +111,8 @@ fn only_frames_cross_the_bus() {
     let (frame, y) = (3 * 24 * 24 * 4, 3 * 12 * 12 * 4);
     for (mode, draws) in [(Mode::Faithful, 0), (SPLIT, 3)] {
         let settings = settings(&model, mode, 0.0, 3);
-        let prepared = Prepared::new(&Processor, &*a, &model, &settings, Precision::F32).unwrap();
+        let prepared =
+            Prepared::new(&Processor, job(&*a, &model, &settings, Precision::F32)).unwrap();
         let (_, traffic) =
             prepared.restore(&measured(&*a, 0.0), &mut |_| ControlFlow::Continue(())).unwrap();
         // Each step, the numbers of the step go there, and one number comes back.
@@ -134,7 +136,7 @@ fn a_broken_estimate_is_noticed() {
     let mut settings = settings(&model, Mode::Faithful, 0.0, 1);
     // A level that no state stands: its amplitude divides by nothing.
     settings.levels[0].t = f64::NAN;
-    let prepared = Prepared::new(&Processor, &*a, &model, &settings, Precision::F32).unwrap();
+    let prepared = Prepared::new(&Processor, job(&*a, &model, &settings, Precision::F32)).unwrap();
     let done = prepared.restore(&measured(&*a, 0.0), &mut |_| ControlFlow::Continue(()));
     assert!(matches!(done, Err(crate::Error::Numerical { .. })), "{:?}", done.err());
 }

@@ -4,6 +4,7 @@ mod equality;
 mod table;
 
 use std::ops::ControlFlow;
+use std::path::Path;
 
 use super::*;
 use crate::degrade::{self, Degradation, Spec};
@@ -25,7 +26,7 @@ fn model(name: &str) -> Model {
 
 fn operator(spec: &str, scene: Shape) -> Box<dyn Degradation> {
     // A checkerboard, gains from none to full, and a checkerboard behind pooling.
-    let load = |path: &Path| {
+    let load = |path: &Path| -> crate::Result<Box<dyn crate::frame::Rows>> {
         let name = path.to_str();
         let half = |side: usize| if name == Some("half") { side.div_ceil(2) } else { side };
         let shape = Shape::new(1, half(scene.height), half(scene.width));
@@ -33,7 +34,7 @@ fn operator(spec: &str, scene: Shape) -> Box<dyn Degradation> {
             Some("ramp") => (i % shape.width) as f32 / shape.width as f32,
             _ => [1.0, -1.0][(i / shape.width + i % shape.width) % 2],
         };
-        Frame::new(shape, (0..shape.len()).map(value).collect())
+        Ok(Frame::new(shape, (0..shape.len()).map(value).collect())?.into())
     };
     Spec::parse(spec).unwrap().build(scene, &load).unwrap()
 }
@@ -58,6 +59,15 @@ fn settings(prior: &dyn Prior, mode: Mode, sigma_y: f64, steps: usize) -> Settin
     Settings { mode, sigma_y, levels, generative: 1.0, frame: 0, threads: 1, band: None }
 }
 
+fn job<'a>(
+    a: &'a dyn Degradation,
+    model: &'a Model,
+    settings: &'a Settings,
+    precision: Precision,
+) -> Job<'a> {
+    Job { a, model, settings, precision }
+}
+
 /// The largest difference between the two paths.
 fn difference(
     a: &dyn Degradation,
@@ -68,7 +78,7 @@ fn difference(
 ) -> f32 {
     let mut go_on = |_| ControlFlow::Continue(());
     let native = sampler::restore(a, y, model, settings, &mut go_on).unwrap();
-    let prepared = Prepared::new(&Processor, a, model, settings, precision).unwrap();
+    let prepared = Prepared::new(&Processor, Job { a, model, settings, precision }).unwrap();
     let (found, _) = prepared.restore(y, &mut go_on).unwrap();
     largest(&native, &found)
 }

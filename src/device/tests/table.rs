@@ -1,6 +1,5 @@
 //! Every operator of every step stands in the table, and the table is of the version in use.
 
-use super::super::step::{BATCH, Plan};
 use super::super::table;
 use super::*;
 
@@ -13,10 +12,8 @@ fn left_behind(
     of: Precision,
 ) -> Vec<String> {
     let a = operator(spec, shape);
-    let closed = supports(&*a).unwrap();
-    let plan = Plan { a: &*a, closed: &closed, model, settings, precision: of, batch: BATCH };
-    let grids = sampler::grids(&*a, model, &settings.levels);
-    let graphs = grids.iter().map(|grid| plan.step(grid).unwrap());
+    let graphs =
+        job(&*a, model, settings, of).graphs().unwrap().into_iter().map(|(_, graph)| graph);
     graphs.flat_map(|graph| table::left_behind(&graph).unwrap()).collect()
 }
 

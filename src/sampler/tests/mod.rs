@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use super::*;
 use crate::degrade::{self, Spec};
-use crate::frame::Shape;
+use crate::frame::{Rows, Shape};
 use crate::prior::{Evaluator, Identity};
 use crate::schedule::Diffusion;
 
@@ -18,7 +18,7 @@ fn ddpm() -> Diffusion {
 
 fn operator(spec: &str, scene: Shape) -> Box<dyn Degradation> {
     // Masks of the tests are checkerboards with a hole in the middle.
-    let load = |path: &std::path::Path| {
+    let load = |path: &std::path::Path| -> Result<Box<dyn Rows>> {
         let hole = path.to_str() == Some("hole");
         let value = |i: usize| {
             let (y, x) = (i / scene.width, i % scene.width);
@@ -29,7 +29,8 @@ fn operator(spec: &str, scene: Shape) -> Box<dyn Degradation> {
             };
             if missing { -1.0 } else { 1.0 }
         };
-        Frame::new(Shape { channels: 1, ..scene }, (0..scene.plane()).map(value).collect())
+        let mask = (0..scene.plane()).map(value).collect();
+        Ok(Frame::new(Shape { channels: 1, ..scene }, mask)?.into())
     };
     Spec::parse(spec).unwrap().build(scene, &load).unwrap()
 }
