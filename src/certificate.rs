@@ -259,7 +259,7 @@ impl Evidence<'_> {
             json!({ "x": core.x, "y": core.y, "width": core.width, "height": core.height,
                     "max": r.max, "rms": r.rms })
         };
-        let tiles = grid.tiles(0..grid.rows.len()).into_iter().zip(&self.tally.tiles);
+        let tiles = grid.tiles().zip(&self.tally.tiles);
         let tiles: Vec<Value> = tiles.map(tile).collect();
         let noise = self.settings.sigma_y * CODES;
         let (a, prior) = (self.a, self.prior);

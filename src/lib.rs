@@ -21,6 +21,7 @@ pub mod plan;
 pub mod prior;
 pub mod sampler;
 pub mod schedule;
+mod scratch;
 pub mod stream;
 pub mod weights;
 

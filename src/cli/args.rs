@@ -170,7 +170,8 @@ pub struct Stream {
     #[argh(option, default = "String::from(\"y4m\")")]
     pub format: String,
     /// what goes out: y4m or raw (default: y4m where y4m comes in; what a sensor gives becomes
-    /// rgb24, or rgb48le with --depth 16)
+    /// rgb24, or rgb48le with --depth 16). R'G'B' to y4m is 4:2:0, or 4:4:4 with y4m444, by --matrix
+    /// and --range (limited if not said); its residual in the lines is that of the R'G'B'
     #[argh(option)]
     pub to: Option<String>,
     /// size WIDTHxHEIGHT of frames that come without a header

@@ -214,12 +214,12 @@ impl<T: LinearMap> Degradation for Linear<T> {
         self.map.uncertainty()
     }
 
-    fn classical_rows(&self, _rows: Range<usize>, y: &[f32]) -> Vec<f32> {
-        self.map.start(y, 0.0)
+    fn classical_rows(&self, _rows: Range<usize>, y: &[f32], x: &mut [f32]) {
+        x.copy_from_slice(&self.map.start(y, 0.0));
     }
 
-    fn start_rows(&self, _rows: Range<usize>, y: &[f32], sigma_y: f64) -> Vec<f32> {
-        self.map.start(y, sigma_y)
+    fn start_rows(&self, _rows: Range<usize>, y: &[f32], sigma_y: f64, x: &mut [f32]) {
+        x.copy_from_slice(&self.map.start(y, sigma_y));
     }
 
     fn held_bytes(&self) -> u64 {

@@ -48,6 +48,7 @@ use std::ops::Range;
 use crate::error::Result;
 use crate::frame::{Frame, Region, Shape, rows_of};
 use crate::noise::NoiseField;
+use crate::scratch::zeros;
 
 /// How far, in scene pixels, a measurement reaches beyond its own block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,9 +146,9 @@ pub trait Degradation: Send + Sync {
         let _ = rows;
         0..self.measurement().height
     }
-    /// A classical, non-learned estimate of a block of the scene, `[channels, rows, width]`, from
-    /// the rows of the measurement that it depends on.
-    fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32>;
+    /// A classical, non-learned estimate `x` of a block of the scene, `[channels, rows, width]`,
+    /// from the rows of the measurement that it depends on.
+    fn classical_rows(&self, rows: Range<usize>, y: &[f32], x: &mut [f32]);
     /// Bytes that the operator itself holds, as a mask does.
     fn held_bytes(&self) -> u64 {
         0
@@ -159,9 +160,9 @@ pub trait Degradation: Send + Sync {
     }
     /// [`classical_rows`](Degradation::classical_rows) from a measurement with noise of standard
     /// deviation `sigma_y`, which an inverse of an ill-conditioned operator must not amplify.
-    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64) -> Vec<f32> {
+    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64, x: &mut [f32]) {
         let _ = sigma_y;
-        self.classical_rows(rows, y)
+        self.classical_rows(rows, y, x);
     }
     /// The estimate of the whole scene from the whole measurement, without and with noise.
     fn classical(&self, y: &[f32]) -> Vec<f32> {
@@ -174,9 +175,10 @@ pub trait Degradation: Send + Sync {
         for top in (0..scene.height).step_by(self.classical_block()) {
             let rows = top..(top + self.classical_block()).min(scene.height);
             let part = rows_of(y, measurement, self.classical_support(rows.clone()));
-            let part = self.start_rows(rows.clone(), &part, sigma_y);
+            let mut estimate = zeros(scene.channels * rows.len() * scene.width);
+            self.start_rows(rows.clone(), &part, sigma_y, &mut estimate);
             let planes =
-                x.chunks_exact_mut(scene.plane()).zip(part.chunks(rows.len() * scene.width));
+                x.chunks_exact_mut(scene.plane()).zip(estimate.chunks(rows.len() * scene.width));
             for (plane, part) in planes {
                 plane[rows.start * scene.width..rows.end * scene.width].copy_from_slice(part);
             }
@@ -273,8 +275,8 @@ impl Degradation for Box<dyn Degradation> {
     fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
         (**self).classical_support(rows)
     }
-    fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32> {
-        (**self).classical_rows(rows, y)
+    fn classical_rows(&self, rows: Range<usize>, y: &[f32], x: &mut [f32]) {
+        (**self).classical_rows(rows, y, x);
     }
     fn held_bytes(&self) -> u64 {
         (**self).held_bytes()
@@ -282,8 +284,8 @@ impl Degradation for Box<dyn Degradation> {
     fn classical_bytes(&self) -> u64 {
         (**self).classical_bytes()
     }
-    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64) -> Vec<f32> {
-        (**self).start_rows(rows, y, sigma_y)
+    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64, x: &mut [f32]) {
+        (**self).start_rows(rows, y, sigma_y, x);
     }
     fn truncation(&self) -> f32 {
         (**self).truncation()

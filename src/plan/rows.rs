@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use crate::degrade::{Degradation, Reach, full_width};
 use crate::sampler::grid::Grid;
-use crate::sampler::order::{Order, Task};
+use crate::sampler::order::{Order, Places, Task};
 
 const FLOAT: u64 = size_of::<f32>() as u64;
 /// What a row costs besides its values: its place in the list and the allocator's own.
@@ -36,7 +36,8 @@ fn peaks(a: &dyn Degradation, grids: &[Grid], way: &Way) -> (u64, u64) {
     let scene_row = row(scene.channels * scene.width);
     let measured_row = row(measurement.channels * measurement.width);
     let steps = grids.len();
-    let mut order = Order::new(a, grids, way.band, way.threads);
+    let mut places = Places::default();
+    let mut order = Order::new(a, grids, way.band, way.threads, &mut places);
     let (mut y, mut started) = (Held::default(), Held::default());
     let mut states = vec![Held::default(); steps + 1];
     // First before any tile, then beside the network.

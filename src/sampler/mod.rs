@@ -3,23 +3,27 @@
 
 mod budget;
 mod change;
+mod crew;
 mod defaults;
 mod finish;
 pub mod grid;
 pub mod order;
 mod pace;
+mod restorer;
 mod step;
 mod strip;
 #[cfg(test)]
 pub(crate) mod tests;
 mod warm;
 mod wavefront;
+mod worker;
 
 pub use budget::{Budget, Clock, machine_clock};
 pub use defaults::{Defaults, defaults};
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) use finish::finish;
 pub use finish::{CONTENT, between, into_box, kept_residual, rms};
+pub use restorer::Restorer;
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) use step::{Amplitudes, Steps, ddnm_plus, effective_eta};
 #[cfg(any(test, feature = "cuda"))]
@@ -34,6 +38,7 @@ use crate::frame::{Frame, FrameRows, Region, Rows, Shape};
 use crate::prior::Prior;
 use crate::schedule::Level;
 use grid::{Grid, Tiling};
+use wavefront::{Part, Wavefront};
 
 /// What the restoration aims at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,7 +87,8 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// Called after each tile; may stop the restoration, which then ends with [`Error::Interrupted`].
+/// Called for each tile that is done, on the thread that called; may stop the restoration, which
+/// then ends with [`Error::Interrupted`].
 pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) -> ControlFlow<()> + Send);
 
 /// The tiles of a restoration: how they lie and how many there are.
@@ -128,7 +134,7 @@ pub fn restore_rows(
     progress: OnProgress,
 ) -> Result<()> {
     check(a, y.shape(), prior, settings)?;
-    wavefront::run(a, y, prior, settings, None, done, progress)
+    run(a, y, prior, settings, None, done, progress)
 }
 
 /// [`restore_rows`] for a measurement and a result in memory; `y` is as from
@@ -158,16 +164,33 @@ pub fn restore_warm(
         return Err(Error::Usage("warm: expected the mode faithful, found sample".into()));
     }
     let mut x = Frame::filled(a.scene(), 0.0);
-    let mut done = |part: Finished| {
+    let rows = &mut FrameRows::new(y);
+    run(a, rows, prior, settings, warm, &mut into_frame(&mut x), progress)?;
+    Ok(x)
+}
+
+/// Collects finished rows.
+fn into_frame(x: &mut Frame) -> impl FnMut(Finished) -> Result<()> {
+    |part| {
         let (from, len) = (part.region.y * part.region.width, part.region.area());
         for (c, plane) in part.x.chunks_exact(len).enumerate() {
             x.channel_mut(c)[from..from + len].copy_from_slice(plane);
         }
         Ok(())
-    };
-    let rows = &mut FrameRows::new(y);
-    wavefront::run(a, rows, prior, settings, warm, &mut done, progress)?;
-    Ok(x)
+    }
+}
+
+fn run(
+    a: &dyn Degradation,
+    y: &mut dyn Rows,
+    prior: &dyn Prior,
+    settings: &Settings,
+    warm: Option<&Warm>,
+    done: OnFinished,
+    progress: OnProgress,
+) -> Result<()> {
+    let (a, prior) = (Part::Lent(a), Part::Lent(prior));
+    Wavefront::new(a, prior, warm, settings.clone(), false).once(y, done, progress)
 }
 
 pub(crate) fn check(

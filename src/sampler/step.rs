@@ -8,6 +8,7 @@ use crate::frame::Region;
 use crate::noise::NoiseField;
 use crate::prior::Prior;
 use crate::schedule::Level;
+use crate::scratch::{Buffer, zeros};
 
 /// Noise draw of the starting state; those of the steps follow it.
 const START: u16 = 0;
@@ -24,6 +25,15 @@ pub struct Buffers {
     residual: Vec<f32>,
     measured: Vec<f32>,
     correction: Vec<f32>,
+}
+
+impl Buffers {
+    /// Makes them as large as those of another thread.
+    pub fn cover(&mut self, other: &Buffers) {
+        room(&mut self.residual, other.residual.len());
+        room(&mut self.measured, other.measured.len());
+        room(&mut self.correction, other.correction.len());
+    }
 }
 
 /// The first `len` values of a buffer that grows to what is needed; what they hold is left from
@@ -69,10 +79,10 @@ impl Steps<'_> {
         let Mode::Sample { seed, .. } = self.settings.mode else { return };
         let level = self.settings.levels[0];
         let field = NoiseField { seed, frame: self.settings.frame, draw: START };
-        let mut z = vec![0.0; x.len()];
+        let mut z = zeros(x.len());
         field.fill(region, self.a.scene().channels, &mut z);
         let (signal, noise) = (level.signal() as f32, level.noise() as f32);
-        x.iter_mut().zip(&z).for_each(|(x, z)| *x = signal * *x + noise * z);
+        x.iter_mut().zip(&*z).for_each(|(x, z)| *x = signal * *x + noise * z);
     }
 
     /// Whether states carry noise: the measurement's own, or what a draw puts in.
@@ -176,11 +186,11 @@ impl Steps<'_> {
     ) {
         let channels = self.a.scene().channels;
         let (signal, noise) = (level.signal() as f32, level.noise() as f32);
-        let mut z = vec![0.0; x0.len()];
+        let mut z = zeros(x0.len());
         field.fill(region, channels, &mut z);
         // The noise that the prior sees in the state.
-        let eps: Vec<f32> =
-            state.iter().zip(&*x0).map(|(x, x0)| (x - signal * x0) / noise).collect();
+        let eps = state.iter().zip(&*x0).map(|(x, x0)| (x - signal * x0) / noise);
+        let eps = Buffer::collect(x0.len(), eps);
         let sigma_y = self.settings.sigma_y;
         let null = Amplitudes::null(next, eta);
         let range = |s: f32| match sigma_y == 0.0 {
@@ -188,25 +198,26 @@ impl Steps<'_> {
             false => ddnm_plus(f64::from(s), sigma_y, next, eta),
         };
         self.project(region, y, &|s| range(s).lambda as f32, x0, buffers);
-        let mut noise_out: Vec<f32> =
-            z.iter().zip(&eps).map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e).collect();
+        let unmeasured = z.iter().zip(&*eps);
+        let unmeasured = unmeasured.map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e);
+        let mut noise_out = Buffer::collect(x0.len(), unmeasured);
         if sigma_y > 0.0 {
             // In the range space the noise of the measurement takes part of the budget.
             self.spread(region, &z, &|s| (range(s).fresh - null.fresh) as f32, &mut noise_out);
             self.spread(region, &eps, &|s| (range(s).kept - null.kept) as f32, &mut noise_out);
         }
         let signal = next.signal() as f32;
-        x0.iter_mut().zip(&noise_out).for_each(|(x, n)| *x = signal * *x + n);
+        x0.iter_mut().zip(&*noise_out).for_each(|(x, n)| *x = signal * *x + n);
     }
 
     /// `out += A+ W A v`: `v` in the range space, weighted by singular value.
     fn spread(&self, region: Region, v: &[f32], weight: &dyn Fn(f32) -> f32, out: &mut [f32]) {
         let channels = self.a.measurement().channels;
-        let mut av = vec![0.0; self.a.measured(region).shape(channels).len()];
+        let mut av = zeros(self.a.measured(region).shape(channels).len());
         self.a.apply(region, v, &mut av);
-        let mut back = vec![0.0; out.len()];
+        let mut back = zeros(out.len());
         self.a.pinv(region, &av, weight, &mut back);
-        out.iter_mut().zip(&back).for_each(|(o, b)| *o += b);
+        out.iter_mut().zip(&*back).for_each(|(o, b)| *o += b);
     }
 }
 

@@ -65,6 +65,7 @@ pub fn run(args: Stream) -> Result<()> {
     let scene = a.scene();
     let (output, header) = source.output(&args, scene)?;
     let coding = source.coding(&args, scene)?;
+    let planes = source.coded(&args, &output)?;
     let coded = coding.map(|coding| Coded::new(&model, coding));
     let prior: &dyn Prior = coded.as_ref().map_or(&model, |c| c);
 
@@ -75,7 +76,7 @@ pub fn run(args: Stream) -> Result<()> {
         a: &a,
         prior: &model,
         settings: &rgb,
-        input_bytes: held_bytes(&args, &a, &source.format, &output),
+        input_bytes: held_bytes(&args, &a, &source.format, &output, planes.is_some()),
         bits: 8,
         output_is_held: false,
     };
@@ -98,6 +99,7 @@ pub fn run(args: Stream) -> Result<()> {
         settings: &settings,
         input: source.format,
         output,
+        coded: planes,
         sensor: source.sensor,
         warm: args.warm,
         budget: budget.map(|time| (time, machine_clock())),
@@ -179,11 +181,18 @@ fn settings(
 /// Memory for whole frames: those that wait and those at hand as bytes, and as numbers the
 /// measurement, what is known of it and its residual, the result and what stands between the parts
 /// of the operator, and what is written, twice.
-fn held_bytes(args: &Stream, a: &dyn Degradation, input: &Format, output: &Format) -> u64 {
+fn held_bytes(
+    args: &Stream,
+    a: &dyn Degradation,
+    input: &Format,
+    output: &Format,
+    coded: bool,
+) -> u64 {
     let (y, x) = (a.measurement().len(), a.scene().len());
     // The last measurement and result, and the start that is made of it.
     let remembered = if args.warm { y + 2 * x } else { 0 };
-    let numbers = 4 * y + 2 * x + remembered + 2 * output.shape().len();
+    let planes = if coded { x } else { 0 };
+    let numbers = 4 * y + 2 * x + remembered + planes + 2 * output.shape().len();
     let bytes = (args.queue + 2) * input.frame_bytes() + output.frame_bytes();
     (numbers * size_of::<f32>() + bytes) as u64
 }
