@@ -198,6 +198,8 @@ pub struct Evidence<'a> {
     pub settings: &'a Settings,
     pub prior: &'a Identity,
     pub tiling: Tiling,
+    /// The noise that was estimated from the measurement, in 8-bit code values.
+    pub estimated: Option<f64>,
 }
 
 impl Evidence<'_> {
@@ -275,6 +277,8 @@ impl Evidence<'_> {
                 })),
             },
             "noise": noise,
+            "noise_estimated": self.estimated,
+            "camera_noise": self.settings.camera.map(|c| json!({ "gain": c.gain, "read": c.read })),
             "measured_share": measured_share(a),
             "result": { "sha256": self.file, "bits": self.bits,
                         "width": a.scene().width, "height": a.scene().height,

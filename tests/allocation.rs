@@ -138,6 +138,7 @@ fn frames() {
                 let settings = Settings {
                     mode,
                     sigma_y,
+                    camera: None,
                     levels,
                     generative,
                     frame: 0,

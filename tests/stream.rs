@@ -511,3 +511,25 @@ fn a_stream_takes_no_more_memory_than_planned() {
         }
     }
 }
+
+/// Noise that grows with the light: removed, and refused where frames are averaged.
+#[test]
+fn a_cameras_noise_is_removed_from_frames() {
+    const SIZE: (usize, usize) = (64, 48);
+    let clean = |i: usize| 30.0 + 180.0 * (i % SIZE.0) as f64 / SIZE.0 as f64;
+    let shot = ddnm::noise::NoiseField { seed: 2, frame: 0, draw: 0 };
+    let noisy = |i: usize| 3.0 * shot.poisson(clean(i) / 3.0, [0, i / SIZE.0, i % SIZE.0]);
+    let input: Vec<u8> = (0..SIZE.0 * SIZE.1).map(|i| noisy(i).min(255.0) as u8).collect();
+    let args = ["-d", "none", "--format", "gray8", "--size", "64x48", "--noise", "poisson:3,0"];
+    let output = stream(&args, &input);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert_eq!(output.stdout.len(), input.len());
+    let error = |bytes: &[u8]| -> f64 {
+        bytes.iter().enumerate().map(|(i, v)| (f64::from(*v) - clean(i)).powi(2)).sum()
+    };
+    let (before, after) = (error(&input), error(&output.stdout));
+    assert!(after < 0.15 * before, "{before} before, {after} after");
+    let output = stream(&[&args[..], &["--warm"]].concat(), &input);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors(&output).contains("noise of one strength"), "{}", errors(&output));
+}

@@ -112,12 +112,10 @@ impl DisjointRows {
         chain.spectrum = if flat { Spectrum::Flat(max) } else { Spectrum::Diagonal { min, max } };
         if !complete {
             // A mosaic is filled colour by colour, also behind a mask.
-            let mut behind = chain.stages.iter().rev().take_while(|s| s.scale() == 1);
-            let mosaic = behind.any(|s| s.is_mosaic());
             let block = chain.classical_block();
             let support = |top| chain.unfilled_support(top..(top + block).min(scene.height));
             let supports = (0..scene.height).step_by(block).map(support).collect();
-            chain.filling = Some(Filling::new(&chain, mosaic, supports));
+            chain.filling = Some(Filling::new(&chain, chain.is_mosaic(), supports));
         }
         Ok(chain)
     }
@@ -279,6 +277,10 @@ impl Degradation for DisjointRows {
             true => uncertainty.min(COLOURLESS),
             false => uncertainty,
         }
+    }
+
+    fn is_mosaic(&self) -> bool {
+        self.stages.iter().rev().take_while(|s| s.scale() == 1).any(|s| s.is_mosaic())
     }
 
     fn loses_colour(&self) -> bool {

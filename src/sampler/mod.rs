@@ -32,7 +32,7 @@ pub use warm::{Memory, Warm};
 
 use std::ops::ControlFlow;
 
-use crate::degrade::Degradation;
+use crate::degrade::{CameraNoise, Degradation};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameRows, Region, Rows, Shape};
 use crate::prior::Prior;
@@ -66,6 +66,8 @@ pub struct Settings {
     /// Noise of the measurement: standard deviation in units of `[-1, 1]`
     /// (`code values / 127.5`).
     pub sigma_y: f64,
+    /// Where the noise differs from value to value: how. `sigma_y` is then that of a typical one.
+    pub camera: Option<CameraNoise>,
     /// The noise levels, falling; each costs one evaluation of the prior.
     pub levels: Vec<Level>,
     /// How far the result goes from the classical estimate (0) to what the prior makes of it (1);
@@ -217,6 +219,30 @@ pub(crate) fn check(
     if !(settings.sigma_y >= 0.0 && settings.sigma_y.is_finite()) {
         let found = settings.sigma_y;
         return Err(Error::Usage(format!("noise: expected 0 or more, found {found}")));
+    }
+    if settings.camera.is_some() {
+        check_camera(a, settings)?;
+    }
+    Ok(())
+}
+
+/// What noise that differs from value to value can be used with.
+fn check_camera(a: &dyn Degradation, settings: &Settings) -> Result<()> {
+    if !a.is_picture() {
+        let why = format!(
+            "noise: expected one strength for all values of `{}`, which are no \
+                           light, found a camera's noise",
+            a.spec()
+        );
+        return Err(Error::Usage(why));
+    }
+    if a.rows_overlap() && settings.mode != Mode::Faithful {
+        let why = format!(
+            "noise: expected one strength for all values, or the mode faithful, \
+                           for `{}`, found a camera's noise",
+            a.spec()
+        );
+        return Err(Error::Usage(why));
     }
     Ok(())
 }

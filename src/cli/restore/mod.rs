@@ -64,6 +64,10 @@ pub fn run(args: Restore) -> Result<()> {
             let why = format!("spread: expected one file, found {}", input.display());
             return Err(Error::Usage(why));
         }
+        if args.measured.is_some() {
+            let found = input.display();
+            return Err(Error::Usage(format!("measured: expected one file, found {found}")));
+        }
         return many::run(&args, &files);
     }
     if args.recursive {
@@ -81,6 +85,10 @@ pub fn run(args: Restore) -> Result<()> {
     }
     // Everything that can be refused is refused before the work.
     names.check()?;
+    if let Some(name) = args.measured.as_deref().map(path) {
+        io::check_picture_name(name)?;
+        io::check_writable(name)?;
+    }
     let line = one::run(&args, &names, &mut Setup::new(&args)?)?;
     say(&args, names.output, &line)
 }

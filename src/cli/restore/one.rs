@@ -1,10 +1,11 @@
 //! One measurement to one scene, with its certificate.
 
+use std::path::Path;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use super::super::args::Restore;
+use super::super::args::{Restore, path};
 use super::super::rounding::Rounding;
 use super::super::spread::{self, Spread};
 use super::super::{job, progress};
@@ -12,6 +13,7 @@ use super::{Names, Setup};
 use crate::certificate::{Evidence, Tally, hex};
 use crate::degrade::{self, Degradation};
 use crate::error::Result;
+use crate::frame::{Origin, Shape};
 use crate::io;
 use crate::plan;
 use crate::sampler::{self, Finished, Mode, Progress, Settings};
@@ -25,13 +27,14 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     let bits = job::depth(args.depth, &file.origin)?;
     let recorded = file.origin.scene;
     let a = job::operator(&args.degradation, file.shape(), recorded, args.size.as_deref())?;
+    let (noise, estimated) = job::Noise::of_file(&args.noise, &a, &file)?;
     let place = place.suits(&a)?;
     let mut settings = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
         eta: args.eta,
         seed: args.seed,
-        noise: args.noise,
+        noise,
         steps: args.steps,
         start: args.start,
         end: args.end,
@@ -116,6 +119,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         settings: &settings,
         prior: &place.identity(prior),
         tiling: sampler::tiling(&a, prior, &settings.levels),
+        estimated,
     };
     evidence.check()?;
     draft.commit()?;
@@ -126,6 +130,9 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         let text = format!("{:#}\n", evidence.json());
         io::write_bytes(name, text.as_bytes())?;
     }
+    if let Some(name) = &args.measured {
+        write_measured(&a, path(name))?;
+    }
     let (before, after) = evidence.residuals();
     Ok(json!({
             "input": input.display().to_string(), "output": output.display().to_string(),
@@ -133,8 +140,31 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
             "spec": a.spec(), "evaluations": settings.levels.len(),
             "residual_max": after.max, "residual_rms": after.rms,
             "residual_max_before_rounding": before.max,
+            "noise": settings.sigma_y * 127.5, "noise_estimated": estimated,
             "threads": plan.threads, "planned_bytes": plan.memory.total(),
             "heat": heat.report(),
             "seconds": started.elapsed().as_secs_f64(),
     }))
+}
+
+/// Writes how much of each value of the scene was measured, from black (nothing) to white.
+fn write_measured(a: &dyn Degradation, output: &Path) -> Result<()> {
+    let Shape { channels, width, .. } = a.scene();
+    let header = io::Header { shape: a.scene(), bits: 8, origin: &Origin::default() };
+    let draft = io::Draft::write(output, &header, &mut |take| {
+        for region in degrade::blocks(a) {
+            let mut share = vec![0.0; region.shape(channels).len()];
+            degrade::measured_share(a, region, &mut share);
+            let mut row = Vec::with_capacity(channels * width);
+            for y in 0..region.height {
+                row.clear();
+                for plane in share.chunks_exact(region.area()) {
+                    row.extend(plane[y * width..][..width].iter().map(|v| 2.0 * v - 1.0));
+                }
+                take(&row)?;
+            }
+        }
+        Ok(())
+    })?;
+    draft.commit()
 }

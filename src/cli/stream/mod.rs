@@ -159,12 +159,17 @@ fn settings(
     threads: usize,
 ) -> Result<(Settings, Settings)> {
     let gain = coding.map_or(1.0, |coding| coding.noise_gain());
+    let noise = job::Noise::parse(&args.noise)?;
+    if args.warm && matches!(noise, job::Noise::Camera(_)) {
+        let why = format!("warm: expected noise of one strength, found {}", args.noise);
+        return Err(Error::Usage(why));
+    }
     let rgb = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
         eta: args.eta,
         seed: args.seed,
-        noise: args.noise * gain,
+        noise: noise.scaled(gain),
         steps: args.steps,
         start: args.start,
         end: args.end,
@@ -174,7 +179,12 @@ fn settings(
     }
     .settings(a, model)?;
     let levels = rgb.levels.iter().map(|l| model.diffusion().at_sigma(l.sigma() / gain)).collect();
-    let settings = Settings { sigma_y: rgb.sigma_y / gain, levels, ..rgb.clone() };
+    // In the planes themselves the noise is what was said.
+    let camera = match noise {
+        job::Noise::Camera(camera) => Some(camera),
+        job::Noise::Even(_) => None,
+    };
+    let settings = Settings { sigma_y: rgb.sigma_y / gain, camera, levels, ..rgb.clone() };
     Ok((rgb, settings))
 }
 
