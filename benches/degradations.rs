@@ -99,6 +99,7 @@ fn row(spec: &str, noise: f64, prior: &Model, pictures: &[Frame]) -> ddnm::Resul
             let settings = Settings {
                 mode,
                 sigma_y,
+                camera: None,
                 levels: prior.diffusion().geometric(d.start, d.end, d.steps),
                 generative: d.generative,
                 frame: 0,
