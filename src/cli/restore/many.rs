@@ -127,7 +127,7 @@ impl Places {
 
     fn names(&self) -> Names<'_> {
         let Places { input, output, certificate } = self;
-        Names { input, output, certificate: certificate.as_deref() }
+        Names { input, output, certificate: certificate.as_deref(), spread: None }
     }
 
     fn make_folders(&self) -> Result<()> {
