@@ -117,6 +117,14 @@ pub struct Restore {
     /// sample mode: number of the draw (default 0)
     #[argh(option, default = "0")]
     pub seed: u64,
+    /// sample mode: draws to make, 2 to 1000, numbered from --seed on. The result is the first;
+    /// --spread shows where they differ
+    #[argh(option)]
+    pub samples: Option<usize>,
+    /// write the draws' standard deviation per pixel here: a gray 16-bit PNG, white for 255 code
+    /// values. Bright is where the model guesses
+    #[argh(option)]
+    pub spread: Option<String>,
     /// threads; 0 is all cores (default), -1 all but one. Does not change the result
     #[argh(option, default = "0")]
     pub threads: isize,

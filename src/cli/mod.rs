@@ -15,6 +15,7 @@ mod plan;
 mod progress;
 mod restore;
 mod rounding;
+mod spread;
 mod stream;
 mod version;
 

@@ -29,6 +29,12 @@ pub trait LinearMap: Send + Sync {
     fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
         krylov::pinv(self, y, weight, x);
     }
+    /// `out = A A^T y`.
+    fn gram(&self, y: &[f32], out: &mut [f32]) {
+        let mut x = vec![0.0; self.scene().len()];
+        self.adjoint(y, &mut x);
+        self.apply(&x, out);
+    }
     /// `out = M r` with some symmetric positive `M` that is near `(A A^T + eta I)^-1`: saves
     /// conjugate gradients iterations.
     fn precondition(&self, eta: f32, r: &[f32], out: &mut [f32]) {

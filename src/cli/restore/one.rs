@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use super::super::args::{Restore, path};
 use super::super::rounding::Rounding;
+use super::super::spread::{self, Spread};
 use super::super::{job, progress};
 use super::{Names, Setup};
 use crate::certificate::{Evidence, Tally, hex};
@@ -15,12 +16,12 @@ use crate::error::Result;
 use crate::frame::{Origin, Shape};
 use crate::io;
 use crate::plan;
-use crate::sampler::{self, Finished};
+use crate::sampler::{self, Finished, Mode, Progress, Settings};
 
 /// Restores one file, and returns what is to be said about it.
 pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     let started = Instant::now();
-    let Names { input, output, certificate } = *names;
+    let Names { input, output, certificate, spread: spread_name } = *names;
     let Setup { machine, board, heat, place, model: prior, stop } = setup;
     let file = io::Picture::open(input)?;
     let bits = job::depth(args.depth, &file.origin)?;
@@ -43,12 +44,15 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     }
     .settings(&a, prior)?;
 
+    let draws = spread::draws(args.samples, spread_name, settings.mode)?;
+    let spread_bytes = if draws > 1 { Spread::bytes(a.scene()) } else { 0 };
     let limit = job::memory(args.max_memory.as_deref(), machine)?;
     let planned = plan::Job {
         a: &a,
         prior,
         settings: &settings,
-        input_bytes: file.held_bytes(),
+        // What draws have in common is held whole, beside the input.
+        input_bytes: file.held_bytes() + spread_bytes,
         bits,
         output_is_held: io::Draft::is_held(output),
     };
@@ -56,8 +60,10 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     (settings.threads, settings.band) = (plan.threads, plan.band);
 
     let mut bar = progress::Bar::new(args.quiet);
-    let mut on_progress = |p| {
-        bar.show(p);
+    let mut of_all = 0;
+    let mut on_progress = |p: Progress| {
+        bar.show(Progress { done: of_all + p.done, total: draws * p.total });
+        of_all += if p.done == p.total { p.total } else { 0 };
         heat.pause(stop)
     };
     let mut origin = file.origin.clone();
@@ -70,16 +76,38 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     let grids = sampler::grids(&a, prior, &settings.levels);
     let mut tally = Tally::new(&a, &grids[grids.len() - 1], settings.sigma_y == 0.0);
     let mut rounding = Rounding::new(&header);
+    let mut spread = (draws > 1).then(|| Spread::new(a.scene()));
+    if let Some(spread) = &mut spread {
+        spread.next_draw();
+    }
     let mut draft = io::Draft::write(output, &header, &mut |take| {
         let mut rows = file.rows()?;
         let mut y = degrade::MeasuredRows::new(&a, rows.as_mut())?;
         let mut done = |part: Finished| {
             let written = rounding.pass(&part, take)?;
             tally.add(&part, &written);
+            if let Some(spread) = &mut spread {
+                spread.add(&part);
+            }
             Ok(())
         };
         place.restore_rows(&a, &mut y, prior, &settings, &mut done, &mut on_progress)
     })?;
+    for i in 1..draws {
+        let (Some(spread), Mode::Sample { eta, rule, seed }) = (&mut spread, settings.mode) else {
+            break;
+        };
+        let seed = seed.wrapping_add(i as u64);
+        let other = Settings { mode: Mode::Sample { eta, rule, seed }, ..settings.clone() };
+        spread.next_draw();
+        let mut rows = file.rows()?;
+        let mut y = degrade::MeasuredRows::new(&a, rows.as_mut())?;
+        let mut add = |part: Finished| {
+            spread.add(&part);
+            Ok(())
+        };
+        place.restore_rows(&a, &mut y, prior, &other, &mut add, &mut on_progress)?;
+    }
     bar.finish();
     // The certificate is about the file: what has been measured must be what it holds.
     draft.read(|written| rounding.check(written))?;
@@ -95,6 +123,9 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     };
     evidence.check()?;
     draft.commit()?;
+    if let (Some(spread), Some(name)) = (&spread, spread_name) {
+        io::write(name, &spread.picture()?, 16)?;
+    }
     if let Some(name) = certificate {
         let text = format!("{:#}\n", evidence.json());
         io::write_bytes(name, text.as_bytes())?;
