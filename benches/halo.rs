@@ -62,6 +62,7 @@ fn main() -> ddnm::Result<()> {
         let settings = Settings {
             mode: Mode::Faithful,
             sigma_y: 1e6,
+            camera: None,
             levels,
             generative: 1.0,
             frame: 0,

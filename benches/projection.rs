@@ -47,6 +47,7 @@ fn main() -> ddnm::Result<()> {
     let settings = Settings {
         mode: Mode::Faithful,
         sigma_y: 0.1,
+        camera: None,
         levels: prior.diffusion().geometric(0.1, 0.1, 1),
         generative: 1.0,
         frame: 0,

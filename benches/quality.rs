@@ -221,6 +221,7 @@ impl Case<'_> {
         let settings = Settings {
             mode,
             sigma_y: self.sigma_y,
+            camera: None,
             levels,
             generative,
             frame: 0,

@@ -61,6 +61,7 @@ fn restore(x: &Frame, spec: &str, noise: f64, prior: &dyn Prior) -> ddnm::Result
     let settings = Settings {
         mode: Mode::Faithful,
         sigma_y,
+        camera: None,
         levels: prior.diffusion().geometric(d.start, d.end, d.steps),
         generative: d.generative,
         frame: 0,

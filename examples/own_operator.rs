@@ -62,6 +62,7 @@ fn main() -> ddnm::Result<()> {
     let settings = Settings {
         mode: Mode::Faithful,
         sigma_y,
+        camera: None,
         levels: prior.diffusion().geometric(d.start, d.end, d.steps),
         generative: d.generative,
         frame: 0,

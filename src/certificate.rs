@@ -198,6 +198,8 @@ pub struct Evidence<'a> {
     pub settings: &'a Settings,
     pub prior: &'a Identity,
     pub tiling: Tiling,
+    /// The noise that was estimated from the measurement, in 8-bit code values.
+    pub estimated: Option<f64>,
 }
 
 impl Evidence<'_> {
@@ -259,7 +261,7 @@ impl Evidence<'_> {
             json!({ "x": core.x, "y": core.y, "width": core.width, "height": core.height,
                     "max": r.max, "rms": r.rms })
         };
-        let tiles = grid.tiles(0..grid.rows.len()).into_iter().zip(&self.tally.tiles);
+        let tiles = grid.tiles().zip(&self.tally.tiles);
         let tiles: Vec<Value> = tiles.map(tile).collect();
         let noise = self.settings.sigma_y * CODES;
         let (a, prior) = (self.a, self.prior);
@@ -275,6 +277,8 @@ impl Evidence<'_> {
                 })),
             },
             "noise": noise,
+            "noise_estimated": self.estimated,
+            "camera_noise": self.settings.camera.map(|c| json!({ "gain": c.gain, "read": c.read })),
             "measured_share": measured_share(a),
             "result": { "sha256": self.file, "bits": self.bits,
                         "width": a.scene().width, "height": a.scene().height,

@@ -4,6 +4,8 @@
 #![deny(unsafe_op_in_unsafe_fn)]
 
 pub mod boards;
+#[cfg(feature = "capi")]
+pub mod capi;
 pub mod certificate;
 pub mod classical;
 pub mod cli;
@@ -21,6 +23,7 @@ pub mod plan;
 pub mod prior;
 pub mod sampler;
 pub mod schedule;
+mod scratch;
 pub mod stream;
 pub mod weights;
 

@@ -39,15 +39,41 @@ pub struct NoiseField {
 }
 
 impl NoiseField {
-    /// The standard normal number at one address.
-    pub fn at(&self, channel: usize, y: usize, x: usize) -> f32 {
+    /// The random words at one address.
+    fn words(&self, channel: usize, y: usize, x: usize) -> [u32; 4] {
         let key = [self.seed as u32, (self.seed >> 32) as u32];
         let stream = u32::from(self.draw) << 16 | (channel as u32 & 0xffff);
+        philox([x as u32, y as u32, self.frame, stream], key)
+    }
+
+    /// A Poisson number of this mean at one address, `[channel, y, x]`: how many electrons come
+    /// where so many are expected.
+    pub fn poisson(&self, mean: f64, at: [usize; 3]) -> f64 {
+        /// From here on the distribution is all but continuous.
+        const MANY: f64 = 60.0;
+        let [channel, y, x] = at;
+        if mean >= MANY {
+            // A normal number with the skew of a Poisson number (Cornish and Fisher).
+            let z = f64::from(self.at(channel, y, x));
+            return (mean + mean.sqrt() * z + (z * z - 1.0) / 6.0).max(0.0);
+        }
+        // The first count whose cumulative probability reaches a uniform number.
+        let u = uniform(self.words(channel, y, x));
+        let mut probability = (-mean).exp();
+        let (mut count, mut sum) = (0.0, probability);
+        while sum < u && count < 10.0 * MANY {
+            count += 1.0;
+            probability *= mean / count;
+            sum += probability;
+        }
+        count
+    }
+
+    /// The standard normal number at one address.
+    pub fn at(&self, channel: usize, y: usize, x: usize) -> f32 {
         // Two neighbours in x share one block: the cosine and the sine of Box and Muller.
-        let words = philox([(x / 2) as u32, y as u32, self.frame, stream], key);
-        // 53 bits in (0, 1]: the logarithm is finite.
-        let bits = u64::from(words[0]) << 21 ^ u64::from(words[1]) >> 11;
-        let u = (bits + 1) as f64 / (1u64 << 53) as f64;
+        let words = self.words(channel, y, x / 2);
+        let u = uniform(words);
         let angle = f64::from(words[2]) / 4_294_967_296.0 * std::f64::consts::TAU;
         let radius = (-2.0 * u.ln()).sqrt();
         (radius * if x.is_multiple_of(2) { angle.cos() } else { angle.sin() }) as f32
@@ -63,6 +89,12 @@ impl NoiseField {
             }
         }
     }
+}
+
+/// A number in `(0, 1]` of 53 bits: its logarithm is finite.
+fn uniform(words: [u32; 4]) -> f64 {
+    let bits = u64::from(words[0]) << 21 ^ u64::from(words[1]) >> 11;
+    (bits + 1) as f64 / (1u64 << 53) as f64
 }
 
 #[cfg(test)]
@@ -102,6 +134,27 @@ mod tests {
         for lag in [1, 2, 256] {
             let c = v.iter().zip(&v[lag..]).map(|(a, b)| f64::from(a * b)).sum::<f64>() / n;
             assert!(c.abs() < 5.0 / n.sqrt(), "lag {lag}: {c}");
+        }
+    }
+
+    /// Mean, variance and third moment of a Poisson number about its mean are all that mean.
+    #[test]
+    fn poisson_numbers_have_the_moments_of_theirs() {
+        let field = NoiseField { seed: 11, frame: 0, draw: 1 };
+        for mean in [0.0, 0.3f64, 4.0, 59.0, 61.0, 2000.0] {
+            let n = 40_000;
+            let v: Vec<f64> =
+                (0..n).map(|i| field.poisson(mean, [0, i / 200, i % 200]) - mean).collect();
+            let within = |power: i32, variance: f64| {
+                let found = v.iter().map(|v| v.powi(power)).sum::<f64>() / n as f64;
+                let expected = if power == 1 { 0.0 } else { mean };
+                // Five standard errors.
+                let error = 5.0 * (variance / n as f64).sqrt() + 1e-12;
+                assert!((found - expected).abs() <= error, "{mean}, {power}: {found}");
+            };
+            within(1, mean);
+            within(2, mean + 2.0 * mean.powi(2));
+            within(3, mean + 24.0 * mean.powi(2) + 15.0 * mean.powi(3));
         }
     }
 

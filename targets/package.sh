@@ -37,6 +37,7 @@ share=$root/usr/share doc=$root/usr/share/doc/ddnm
 
 install -Dm755 "$program" "$root/usr/bin/ddnm"
 install -Dm644 -t "$share/ddnm" models/*.ddnm models/*.toml
+install -Dm644 -t "$root/usr/lib/systemd/system" targets/ddnm-stream@.service
 mkdir -p "$share/man/man1" "$share/bash-completion/completions" \
     "$share/zsh/vendor-completions" "$share/fish/vendor_completions.d" "$doc"
 ddnm manual man | gzip -9n >"$share/man/man1/ddnm.1.gz"

@@ -31,7 +31,7 @@ fn inputs() {
     restore(&folder.arg("cut.png"), "none", 3, "cut.png");
     restore(&folder.arg("text.png"), "none", 3, "PNG");
     restore(&folder.arg("empty.png"), "none", 3, "empty");
-    restore(&folder.arg(""), "none", 3, "folder");
+    restore(&folder.arg(""), "none", 2, "folder");
     restore(&good, "bayer:rggb", 3, "one channel");
     restore(&good, "gray", 3, "one channel");
     let wide = folder.arg("wide.png");

@@ -157,6 +157,39 @@ fn raw_frames_of_ffmpeg_are_the_same_picture() {
     assert!(back == input);
 }
 
+/// R'G'B' becomes luma and chroma as ffmpeg makes them.
+#[test]
+fn colours_become_video_as_those_of_ffmpeg() {
+    let input = moving(2, "-pix_fmt rgb24 -f rawvideo -");
+    let how = ["-d", "none", "--steps", "1", "--format", "rgb24", "--size", "96x64"];
+    for (to, matrix, range, pixels, tags) in [
+        ("y4m", "bt601", "limited", "yuv420p", "C420jpeg XCOLORRANGE=LIMITED"),
+        ("y4m444", "bt709", "full", "yuv444p", "C444 XCOLORRANGE=FULL"),
+        ("y4m444", "bt601", "limited", "yuv444p", "C444 XCOLORRANGE=LIMITED"),
+    ] {
+        let more = ["--to", to, "--matrix", matrix, "--range", range];
+        let ours = ddnm(&[&how[..], &more].concat(), &input);
+        let line = first_line(&ours);
+        assert!(line.starts_with("YUV4MPEG2 W96 H64 F30:1 Ip"), "{line}");
+        assert!(tags.split(' ').all(|tag| line.contains(tag)), "{line}");
+        let name = if matrix == "bt601" { "smpte170m" } else { "bt709" };
+        let scale = "flags=area+accurate_rnd+full_chroma_inp+full_chroma_int";
+        let theirs = format!(
+            "-v error -f rawvideo -pix_fmt rgb24 -s 96x64 -i - \
+             -vf scale=out_color_matrix={name}:out_range={range}:{scale},format={pixels} \
+             -f rawvideo -"
+        );
+        let theirs = pipe("ffmpeg", &theirs.split_whitespace().collect::<Vec<_>>(), &input);
+        let planes: Vec<u8> = ours[line.len() + 1..]
+            .chunks(6 + theirs.len() / 2)
+            .flat_map(|frame| frame[6..].to_vec())
+            .collect();
+        assert_eq!(planes.len(), theirs.len());
+        let apart = planes.iter().zip(&theirs).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        assert!(apart <= 2, "{to} {matrix} {range}: {apart} code values apart");
+    }
+}
+
 /// ffmpeg reads mosaics too, and fills them in linearly.
 #[test]
 fn mosaics_become_better_pictures_than_those_of_ffmpeg() {
@@ -245,4 +278,70 @@ fn a_moving_scene_looks_as_good_warm_as_cold() {
         let (cold, warm) = (psnr(cold, clean).unwrap(), psnr(warm, clean).unwrap());
         assert!(warm > cold - 0.1, "{warm} dB, cold {cold} dB");
     }
+}
+
+/// How much luma changes from frame to frame where the clean video does not, in code values.
+fn flicker(video: &[u8], clean: &[u8]) -> f64 {
+    let (video, clean) = (luma(video), luma(clean));
+    let (mut sum, mut count) = (0.0, 0.0f64);
+    for (x, truth) in video.windows(2).zip(clean.windows(2)) {
+        for i in 0..x[0].data.len() {
+            if truth[0].data[i] == truth[1].data[i] {
+                sum += (127.5 * f64::from(x[1].data[i] - x[0].data[i])).powi(2);
+                count += 1.0;
+            }
+        }
+    }
+    assert!(count > 0.4 * 7.0 * clean[0].data.len() as f64, "{count} pixels stand still");
+    (sum / count).sqrt()
+}
+
+/// Half of the picture stands still, and in the other half a camera moves. `cargo bench --bench
+/// video` prints such figures for larger videos.
+#[test]
+fn what_stands_still_flickers_least_warm() {
+    let filter = "[0]crop=192:128:80:60,scale=96:64:flags=area[still];\
+                  [1]crop=96:128:80+9*n:60+4*n,scale=48:64:flags=area[half];[still][half]overlay=48:0";
+    let filter = filter.replace(' ', "");
+    let args = format!(
+        "-loop 1 -i {CAT} -loop 1 -i {CAT} -filter_complex {filter} -frames:v 8 -pix_fmt yuv420p \
+         -strict -1 -f yuv4mpegpipe -"
+    );
+    let clean = ffmpeg(&args, &[]);
+    let input = noisy(&clean, 10.0);
+    let cold = ddnm(&["-d", "none", "--noise", "10"], &input);
+    let warm = ddnm(&["-d", "none", "--noise", "10", "--warm"], &input);
+    let [input, cold, warm] = [&input, &cold, &warm].map(|video| flicker(video, &clean));
+    assert!(warm <= input / 2.0 && warm < cold, "{warm} warm, {cold} cold, {input} noisy");
+}
+
+/// After a cut nothing of the scene before is left: the first frame is as good as one alone.
+#[test]
+fn a_cut_in_the_middle_begins_anew() {
+    let coffee = CAT.replace("chelsea", "coffee");
+    let clip = |picture: &str| {
+        let crop = "crop=192:128:80:60,scale=96:64:flags=area";
+        ffmpeg(
+            &format!(
+                "-loop 1 -i {picture} -vf {crop} -frames:v 4 -pix_fmt yuv420p -f yuv4mpegpipe -"
+            ),
+            &[],
+        )
+    };
+    let (before, after) = (noisy(&clip(CAT), 10.0), noisy(&clip(&coffee), 10.0));
+    let header = first_line(&before).len() + 1;
+    let how = ["-d", "none", "--noise", "10"];
+    let log = Folder::new();
+    let name = log.arg("log");
+    let more = [&how[..], &["--warm", "--log", &name]].concat();
+    let cut = ddnm(&more, &[&before[..], &after[header..]].concat());
+    let alone = ddnm(&how, &after);
+    let frame = 6 + 96 * 64 * 3 / 2;
+    let first = |video: &[u8], i: usize| video[header + i * frame..][..frame].to_vec();
+    assert!(first(&cut, 4) == first(&alone, 0), "the first frame after the cut");
+    let lines = std::fs::read_to_string(&name).unwrap();
+    let lines: Vec<serde_json::Value> =
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let cuts: Vec<bool> = lines[..8].iter().map(|l| l["cut"].as_bool().unwrap()).collect();
+    assert_eq!(cuts, [false, false, false, false, true, false, false, false]);
 }

@@ -54,9 +54,14 @@ fn plans_say_what_restorations_take() {
     {
         io::write(x.as_ref(), &tiled(width, height), 8).unwrap();
         io::write(mask.as_ref(), &holes(width, height), 8).unwrap();
-        for (spec, noise) in
-            [("bayer:rggb", "0"), ("sr:2", "0"), ("none", "25"), ("gray+sr:3", "0"), (masked, "0")]
-        {
+        for (spec, noise) in [
+            ("bayer:rggb", "0"),
+            ("sr:2", "0"),
+            ("none", "25"),
+            ("none", "poisson:2,2"),
+            ("gray+sr:3", "0"),
+            (masked, "0"),
+        ] {
             ok(&["degrade", &x, "-o", &y, "-d", spec, "--noise", noise]);
             for threads in ["1", "2"] {
                 let how = ["-d", spec, "--noise", noise, "--threads", threads, "--steps", steps];

@@ -327,3 +327,53 @@ fn plans_and_inspections_say_what_there_is() {
     assert!(ok(&["--help"]).contains("restore"));
     assert!(ok(&["--version"]).starts_with("ddnm "));
 }
+
+/// Draws differ where nothing was measured, and the first of them is the result.
+#[test]
+fn the_spread_of_draws_shows_what_was_not_measured() {
+    let folder = Folder::new();
+    let x = clean(&folder);
+    let half = Frame::new(
+        Shape::new(1, 67, 91),
+        (0..67 * 91)
+            .map(|i| if i % 91 < 45 { 1.0 } else { (i as f32 * 2.7).sin().signum() })
+            .collect(),
+    );
+    let mask = folder.arg("mask.png");
+    io::write(mask.as_ref(), &half.unwrap(), 8).unwrap();
+    let spec = format!("mask:{mask}");
+    let y = folder.arg("y.png");
+    ok(&["degrade", &x, "-o", &y, "-d", &spec]);
+    let (one, first, spread) = (folder.arg("1.png"), folder.arg("3.png"), folder.arg("s.png"));
+    let draw = ["restore", &y, "-d", &spec, "--mode", "sample", "--steps", "3", "--seed", "4"];
+    ok(&[&draw[..], &["-o", &one]].concat());
+    ok(&[&draw[..], &["-o", &first, "--samples", "3", "--spread", &spread]].concat());
+    assert!(std::fs::read(&one).unwrap() == std::fs::read(&first).unwrap());
+
+    let found = io::read(spread.as_ref()).unwrap();
+    assert_eq!(found.shape, Shape::new(1, 67, 91));
+    let known = half_known(&mask);
+    let mean = |measured: bool| {
+        let of = found.data.iter().zip(&known).filter(|(_, k)| **k == measured);
+        let values: Vec<f32> = of.map(|(v, _)| (v + 1.0) * 127.5).collect();
+        values.iter().sum::<f32>() / values.len() as f32
+    };
+    let (measured, guessed) = (mean(true), mean(false));
+    assert!(measured < 0.01, "{measured}");
+    assert!(guessed > 0.5, "{guessed}");
+
+    for wrong in [
+        &["--samples", "3"][..],
+        &["--spread", &spread],
+        &["--samples", "1", "--spread", &spread],
+        &["--mode", "faithful", "--samples", "3", "--spread", &spread],
+    ] {
+        let args = [&["restore", &y, "-o", &one, "-d", &spec][..], wrong].concat();
+        assert_eq!(ddnm(&args).status.code(), Some(2), "{wrong:?}");
+    }
+}
+
+/// Where a mask is white.
+fn half_known(mask: &str) -> Vec<bool> {
+    io::read(mask.as_ref()).unwrap().data.iter().map(|v| *v > 0.0).collect()
+}

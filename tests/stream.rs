@@ -172,6 +172,61 @@ fn signals_end_a_stream_in_good_order() {
     assert!(output.stdout.len().is_multiple_of(6 + FRAME), "{}", output.stdout.len());
 }
 
+/// Whenever the signal comes, what has been written is whole frames, and the end is a good one.
+#[test]
+fn sigterm_at_any_moment_leaves_whole_frames() {
+    let input = video(40);
+    for round in 0..12u64 {
+        let mut child = start(&["-d", "none", "--noise", "20", "--steps", "3", "-q"]);
+        let mut stdin = child.stdin.take().unwrap();
+        let input = input.clone();
+        let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
+        let mut stdout = child.stdout.take().unwrap();
+        let mut first = vec![0; FIRST.len()];
+        // Before this the program is loaded and may not have asked for signals yet.
+        stdout.read_exact(&mut first).unwrap();
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            stdout.read_to_end(&mut bytes).map(|_| bytes)
+        });
+        std::thread::sleep(Duration::from_micros(round * round * 1300));
+        send(&child, "-TERM");
+        let output = child.wait_with_output().unwrap();
+        writer.join().unwrap();
+        let frames = reader.join().unwrap().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+        assert!(frames.len().is_multiple_of(6 + FRAME), "{} bytes", frames.len());
+        assert!(frames.chunks(6 + FRAME).all(|f| f.starts_with(b"FRAME\n")));
+    }
+}
+
+/// What the disk refuses ends the stream with its own code.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_ends_a_stream() {
+    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
+    let run = |args: &[&str], out: Stdio| {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_ddnm"))
+            .args([&["stream"], &FAST[..], args].concat())
+            .stdin(Stdio::piped())
+            .stdout(out)
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let _ = stdin.write_all(&video(3));
+        drop(stdin);
+        child.wait_with_output().unwrap()
+    };
+    let output = run(&["-q"], full());
+    assert_eq!(output.status.code(), Some(7), "{}", errors(&output));
+    assert!(errors(&output).contains("standard output: the disk is full"), "{}", errors(&output));
+    let output = run(&["--log", "/dev/full"], Stdio::piped());
+    assert_eq!(output.status.code(), Some(7), "{}", errors(&output));
+    assert!(errors(&output).contains("/dev/full: the disk is full"), "{}", errors(&output));
+    assert!(output.stdout.starts_with(&video(1)), "the frame at hand is whole");
+}
+
 #[test]
 fn a_reader_that_has_gone_is_a_normal_end() {
     let mut child = start(&FAST);
@@ -261,9 +316,54 @@ fn frames_of_a_sensor_become_pictures() {
     }
 }
 
+/// Samples whose place a mask leaves out count for nothing, whatever they say; the others are in
+/// the picture to the bit, since codes of 16 bits hold those of 12.
+#[test]
+fn defects_of_a_packed_sensor_do_not_show() {
+    let (width, height) = (32usize, 16usize);
+    let folder = Folder::new();
+    let dead = |i: usize| i % 37 == 5;
+    let value = |i: usize| if dead(i) { -1.0 } else { 1.0 };
+    let shape = ddnm::frame::Shape::new(1, height, width);
+    let mask = ddnm::frame::Frame::new(shape, (0..width * height).map(value).collect());
+    ddnm::io::write(&folder.path("dead.png"), &mask.unwrap(), 8).unwrap();
+    let spec = format!("bayer:rggb+mask:{}", folder.arg("dead.png"));
+    let code = |i: usize| 300 + (i % width * 8 + i / width * 5) as u16;
+    let packed = |hot: u16, bits: u32| -> Vec<u8> {
+        let sample = |i: usize| if dead(i) { hot } else { code(i) };
+        let samples: Vec<u16> = (0..width * height).map(sample).collect();
+        // Written out again here: high bytes, then what is left of each, the first lowest.
+        let (group, left) = if bits == 10 { (4, 2) } else { (2, 4) };
+        let pack = |s: &[u16]| {
+            let low = s.iter().enumerate().map(|(k, s)| (s % (1 << left)) << (left * k));
+            let low = low.sum::<u16>() as u8;
+            s.iter().map(|s| (s >> left) as u8).chain([low]).collect::<Vec<u8>>()
+        };
+        samples.chunks(group).flat_map(pack).collect()
+    };
+    for (format, bits) in [("raw10", 10u32), ("raw12", 12)] {
+        let args = ["-d", &spec, "--format", format, "--size", "32x16", "--steps", "2"];
+        let args = [&args[..], &["--gamma", "1", "--depth", "16"]].concat();
+        let cold = stream(&args, &packed(0, bits));
+        assert_eq!(cold.status.code(), Some(0), "{format}: {}", errors(&cold));
+        let said = lines(&errors(&cold));
+        assert!(said[0]["residual_max"].as_f64().unwrap() < 0.01, "{}", said[0]);
+        let hot = stream(&args, &packed((1 << bits) - 1, bits));
+        assert!(cold.stdout == hot.stdout, "{format}: defects show");
+        let max = f64::from((1u32 << bits) - 1);
+        for i in (0..width * height).filter(|i| !dead(*i)) {
+            let channel = [[0, 1], [1, 2]][i / width % 2][i % width % 2];
+            let at = 2 * (3 * i + channel);
+            let found = f64::from(u16::from_le_bytes([cold.stdout[at], cold.stdout[at + 1]]));
+            let back = (found / 65535.0 * max).round();
+            assert_eq!(back, f64::from(code(i)), "{format}: pixel {i}");
+        }
+    }
+}
+
 #[test]
 fn contradictions_are_refused_with_what_was_expected() {
-    let gray = b"YUV4MPEG2 W16 H16 Cmono\n";
+    let gray = b"YUV4MPEG2 W16 H16 F24:1 Cmono\n";
     for (args, input, code, says) in [
         (&["--format", "nv12"][..], &b""[..], 2, "--size"),
         (&["--format", "nv21", "--size", "4x4"], b"", 2, "yuv420p"),
@@ -273,7 +373,8 @@ fn contradictions_are_refused_with_what_was_expected() {
         (&["--range", "wide"], FIRST, 2, "full or limited"),
         (&["--matrix", "bt2020"], FIRST, 2, "bt601 or bt709"),
         (&["--warm", "--mode", "sample"], FIRST, 2, "faithful"),
-        (&["--to", "mkv"], FIRST, 2, "y4m or raw"),
+        (&["--to", "mkv"], FIRST, 2, "y4m, y4m444 or raw"),
+        (&["--to", "y4m444"], FIRST, 2, "no R'G'B'"),
         (&["--budget", "soon"], FIRST, 2, "as in 200ms"),
         (&["--budget", "-1s"], FIRST, 2, "as in 200ms"),
         (&["--budget", "1s", "--mode", "sample"], FIRST, 2, "faithful"),
@@ -290,7 +391,8 @@ fn contradictions_are_refused_with_what_was_expected() {
     let output = stream(&["-d", "bayer:rggb"], FIRST);
     assert_eq!(output.status.code(), Some(3), "{}", errors(&output));
     let output = stream(&["-d", "bayer:rggb"], gray);
-    assert!(errors(&output).contains("expected raw"), "{}", errors(&output));
+    let line = b"YUV4MPEG2 W16 H16 F24:1 Ip A1:1 C420jpeg XCOLORRANGE=LIMITED\n";
+    assert!(output.stdout == line, "a mosaic in a gray video has colours: {}", errors(&output));
     assert_eq!(ddnm(&["stream"]).status.code(), Some(2));
 }
 
@@ -326,31 +428,46 @@ fn a_budget_of_nothing_evaluates_nothing_and_a_large_one_changes_nothing() {
 /// Hours of a camera are thousands of frames: whatever grew with each would show.
 #[test]
 #[cfg(target_os = "linux")]
-fn memory_stays_flat_over_many_frames() {
-    let mut child = start(&["-d", "none", "--steps", "1", "-q"]);
-    let mut stdin = child.stdin.take().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    let status = format!("/proc/{}/status", child.id());
-    let private = || {
-        let text = std::fs::read_to_string(&status).unwrap();
-        let line = text.lines().find(|l| l.starts_with("RssAnon:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
-    };
-    stdin.write_all(FIRST).unwrap();
-    stdout.read_exact(&mut vec![0; FIRST.len()]).unwrap();
-    let mut seen = Vec::new();
-    for i in 0..400 {
-        stdin.write_all(&frame(i as u8)).unwrap();
-        stdout.read_exact(&mut vec![0; 6 + FRAME]).unwrap();
-        if i % 100 == 99 {
-            seen.push(private());
+fn memory_and_open_files_stay_the_same_over_2000_frames() {
+    const FRAMES: usize = 2000;
+    let model = concat!(env!("CARGO_MANIFEST_DIR"), "/models/patch-xs.ddnm");
+    let folder = Folder::new();
+    let how = ["-d", "none", "--noise", "10", "--steps", "1", "--model", model];
+    for more in [&["--log", &folder.arg("log")][..], &["-q", "--warm", "--budget", "10s"]] {
+        let mut child = start(&[&how[..], more].concat());
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stdout = child.stdout.take().unwrap();
+        let process = format!("/proc/{}", child.id());
+        // Private memory in KiB, and open files.
+        let look = || {
+            let text = std::fs::read_to_string(format!("{process}/status")).unwrap();
+            let line = text.lines().find(|l| l.starts_with("RssAnon:")).unwrap();
+            let memory: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+            (memory, std::fs::read_dir(format!("{process}/fd")).unwrap().count())
+        };
+        let (width, height) = (32, 32);
+        let header = format!("YUV4MPEG2 W{width} H{height}\n");
+        stdin.write_all(header.as_bytes()).unwrap();
+        stdout.read_exact(&mut vec![0; header.len()]).unwrap();
+        let mut frame = b"FRAME\n".to_vec();
+        frame.resize(6 + width * height * 3 / 2, 0);
+        let mut seen = Vec::new();
+        for i in 0..FRAMES {
+            // Some frames stand still and some do not.
+            let value = |at: usize| (at * (i / 3 % 7 + 1) % 199 + i % 2) as u8;
+            frame[6..].iter_mut().enumerate().for_each(|(at, v)| *v = value(at));
+            stdin.write_all(&frame).unwrap();
+            stdout.read_exact(&mut vec![0; frame.len()]).unwrap();
+            if i == 99 || i == FRAMES - 1 {
+                seen.push(look());
+            }
         }
+        drop(stdin);
+        assert!(child.wait().unwrap().success());
+        let [(memory, files), (last, last_files)] = seen[..] else { panic!("{seen:?}") };
+        assert!(last <= memory + memory / 100, "KiB: {memory} at frame 100, {last} at the last");
+        assert_eq!(last_files, files, "open files");
     }
-    drop(stdin);
-    assert!(child.wait().unwrap().success());
-    let grown = seen[3].saturating_sub(seen[0]);
-    // 300 frames of 390 bytes would be 117 KiB; the allocator's own play is less than that.
-    assert!(grown <= 64, "KiB after each 100 frames: {seen:?}");
 }
 
 /// Frames of `width x height`, each of stripes of its own, sent as fast as they are taken; returns
@@ -393,4 +510,26 @@ fn a_stream_takes_no_more_memory_than_planned() {
             assert!(2 * found >= planned, "{case}: {found} bytes, {planned} planned");
         }
     }
+}
+
+/// Noise that grows with the light: removed, and refused where frames are averaged.
+#[test]
+fn a_cameras_noise_is_removed_from_frames() {
+    const SIZE: (usize, usize) = (64, 48);
+    let clean = |i: usize| 30.0 + 180.0 * (i % SIZE.0) as f64 / SIZE.0 as f64;
+    let shot = ddnm::noise::NoiseField { seed: 2, frame: 0, draw: 0 };
+    let noisy = |i: usize| 3.0 * shot.poisson(clean(i) / 3.0, [0, i / SIZE.0, i % SIZE.0]);
+    let input: Vec<u8> = (0..SIZE.0 * SIZE.1).map(|i| noisy(i).min(255.0) as u8).collect();
+    let args = ["-d", "none", "--format", "gray8", "--size", "64x48", "--noise", "poisson:3,0"];
+    let output = stream(&args, &input);
+    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
+    assert_eq!(output.stdout.len(), input.len());
+    let error = |bytes: &[u8]| -> f64 {
+        bytes.iter().enumerate().map(|(i, v)| (f64::from(*v) - clean(i)).powi(2)).sum()
+    };
+    let (before, after) = (error(&input), error(&output.stdout));
+    assert!(after < 0.15 * before, "{before} before, {after} after");
+    let output = stream(&[&args[..], &["--warm"]].concat(), &input);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(errors(&output).contains("noise of one strength"), "{}", errors(&output));
 }

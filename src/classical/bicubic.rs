@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use crate::frame::Shape;
+use crate::scratch::{Buffer, zeros};
 
 /// R. G. Keys' cubic interpolation ("Cubic convolution interpolation for digital image
 /// processing", IEEE Transactions on Acoustics, Speech and Signal Processing 29(6), 1981, with
@@ -27,53 +28,57 @@ pub fn upsample(
     factor: usize,
 ) -> Vec<f32> {
     assert_eq!(from.height, to_height.div_ceil(factor), "rows of blocks");
-    upsample_rows(y, from, 0, to_height, to_width, factor, 0..to_height)
+    let mut out = vec![0.0; from.channels * to_height * to_width];
+    upsample_rows(y, from, 0, (to_height, to_width), factor, 0..to_height, &mut out);
+    out
 }
 
 /// The rows of blocks that [`upsample`]'s output `rows` depend on.
 pub fn support(rows: Range<usize>, to_height: usize, factor: usize) -> Range<usize> {
-    let taps = taps(to_height.div_ceil(factor), to_height, factor, rows);
-    let used = || taps.iter().flat_map(|t| t.index);
+    let taps = |rows| taps(to_height.div_ceil(factor), to_height, factor, rows);
+    let used = || taps(rows.clone()).flat_map(|t| t.index);
     used().min().unwrap_or(0)..used().max().map_or(0, |j| j + 1)
 }
 
 /// Some rows of what [`upsample`] makes, from those of its input that they depend on: `y` is
-/// `[C, from.height, from.width]` and its first row is number `first` of the whole input.
+/// `[C, from.height, from.width]` and its first row is number `first` of the whole input; `to` is
+/// the height and width of the whole output.
 pub fn upsample_rows(
     y: &[f32],
     from: Shape,
     first: usize,
-    to_height: usize,
-    to_width: usize,
+    (to_height, to_width): (usize, usize),
     factor: usize,
     rows: Range<usize>,
-) -> Vec<f32> {
+    out: &mut [f32],
+) {
     assert_eq!(y.len(), from.len(), "values of {from}");
     assert_eq!(from.width, to_width.div_ceil(factor), "columns of blocks");
-    let mut out = vec![0.0; from.channels * rows.len() * to_width];
+    assert_eq!(out.len(), from.channels * rows.len() * to_width, "values of {rows:?}");
     if out.is_empty() {
-        return out;
+        return;
     }
     let planes = out.chunks_exact_mut(rows.len() * to_width);
-    let rows = taps(to_height.div_ceil(factor), to_height, factor, rows.clone());
-    let columns = taps(from.width, to_width, factor, 0..to_width);
-    let mut line = vec![0.0; from.width];
+    let columns = || taps(from.width, to_width, factor, 0..to_width);
+    let weights = Buffer::collect(4 * to_width, columns().flat_map(|tap| tap.weight));
+    let indices = Buffer::collect(4 * to_width, columns().flat_map(|tap| tap.index));
+    let mut line = zeros(from.width);
     for (plane, out) in y.chunks_exact(from.plane()).zip(planes) {
         // Rows first: there are few columns yet, and whole rows are combined at once.
-        for (row, tap) in out.chunks_exact_mut(to_width).zip(&rows) {
+        let taps = taps(to_height.div_ceil(factor), to_height, factor, rows.clone());
+        for (row, tap) in out.chunks_exact_mut(to_width).zip(taps) {
             let [a, b, c, d] = tap.index.map(|j| &plane[(j - first) * from.width..][..from.width]);
             let [wa, wb, wc, wd] = tap.weight;
             for (x, value) in line.iter_mut().enumerate() {
                 *value = wa * a[x] + wb * b[x] + wc * c[x] + wd * d[x];
             }
-            for (value, tap) in row.iter_mut().zip(&columns) {
-                let [a, b, c, d] = tap.index.map(|j| line[j]);
-                let [wa, wb, wc, wd] = tap.weight;
+            let taps = indices.as_chunks::<4>().0.iter().zip(weights.as_chunks::<4>().0);
+            for (value, (index, [wa, wb, wc, wd])) in row.iter_mut().zip(taps) {
+                let [a, b, c, d] = index.map(|j| line[j]);
                 *value = wa * a + wb * b + wc * c + wd * d;
             }
         }
     }
-    out
 }
 
 /// Which four input values make an output value.
@@ -83,14 +88,14 @@ struct Taps {
 }
 
 /// The taps of the output positions `at` of a line of `n` blocks that cover `size` pixels.
-fn taps(n: usize, size: usize, factor: usize, at: Range<usize>) -> Vec<Taps> {
-    let centre = |j: usize| {
+fn taps(n: usize, size: usize, factor: usize, at: Range<usize>) -> impl Iterator<Item = Taps> {
+    let centre = move |j: usize| {
         let end = ((j + 1) * factor).min(size);
         0.5 * (j * factor + end) as f64
     };
     // Block `j` of the line as it continues beyond its edges: where its mean is found, and
     // where its centre lies. A single block has no neighbour that could be mirrored twice.
-    let node = |j: isize| {
+    let node = move |j: isize| {
         let last = n as isize - 1;
         if j < 0 {
             let k = (-1 - j).min(last) as usize;
@@ -102,7 +107,7 @@ fn taps(n: usize, size: usize, factor: usize, at: Range<usize>) -> Vec<Taps> {
             (j as usize, centre(j as usize))
         }
     };
-    let tap = |x: usize| {
+    let tap = move |x: usize| {
         if n == 1 {
             return Taps { index: [0; 4], weight: [0.0, 1.0, 0.0, 0.0] };
         }
@@ -121,7 +126,7 @@ fn taps(n: usize, size: usize, factor: usize, at: Range<usize>) -> Vec<Taps> {
         let weight = [-slope_left, left - slope_right, 1.0 - left + slope_left, slope_right];
         Taps { index: [i0, i1, i2, i3], weight: weight.map(|w| w as f32) }
     };
-    at.map(tap).collect()
+    at.map(tap)
 }
 
 #[cfg(test)]
@@ -191,16 +196,12 @@ mod tests {
             let support = support(rows.clone(), shape.height, factor);
             assert!(support.len() <= rows.len() / factor + 5, "{rows:?} need {support:?}");
             let part = Shape { height: support.len(), ..from };
-            let part = upsample_rows(
-                &rows_of(&y, from, support.clone()),
-                part,
-                support.start,
-                shape.height,
-                shape.width,
-                factor,
-                rows.clone(),
-            );
-            assert!(part == rows_of(&whole, shape, rows.clone()), "{rows:?}");
+            let mut found = vec![0.0; shape.channels * rows.len() * shape.width];
+            let whole_size = (shape.height, shape.width);
+            let y = rows_of(&y, from, support.clone());
+            let first = support.start;
+            upsample_rows(&y, part, first, whole_size, factor, rows.clone(), &mut found);
+            assert!(found == rows_of(&whole, shape, rows.clone()), "{rows:?}");
         }
     }
 

@@ -8,6 +8,7 @@
 use std::ops::Range;
 
 use crate::frame::Shape;
+use crate::scratch::{Buffer, zeros};
 
 /// Weight of the two diagonals next to 1 for row and column: the best of a search on photographs
 /// with pixels missing at random, and a flat optimum.
@@ -39,14 +40,14 @@ pub struct Band {
     /// The rows of the picture that are loaded, and those of them that are stored.
     loaded: Range<usize>,
     stored: Range<usize>,
-    /// Per channel: the values, 0 in the border.
-    pub planes: Vec<Vec<f32>>,
+    /// The values, channel after channel, 0 in the border.
+    planes: Buffer<f32>,
     /// Per direction: weight of the second difference centred at each pixel; 0 where it would
     /// leave the picture.
-    weights: [Vec<f32>; 4],
-    energy: Vec<f32>,
+    weights: [Buffer<f32>; 4],
+    energy: Buffer<f32>,
     /// One row.
-    sums: Vec<f32>,
+    sums: Buffer<f32>,
 }
 
 /// Calls `work` on each band of a picture, from the top, and stores what it changes.
@@ -86,10 +87,10 @@ impl Band {
             rows: 0,
             loaded: 0..0,
             stored: 0..0,
-            planes: vec![Vec::new(); shape.channels],
-            weights: Default::default(),
-            energy: Vec::new(),
-            sums: vec![0.0; stride],
+            planes: Buffer::new(),
+            weights: std::array::from_fn(|_| Buffer::new()),
+            energy: Buffer::new(),
+            sums: zeros(stride),
         }
     }
 
@@ -106,29 +107,35 @@ impl Band {
     fn load(&mut self, values: &[f32], shape: Shape) {
         self.rows = self.loaded.len() + 2 * EDGE;
         let size = self.stride * self.rows;
-        for buffer in self.weights.iter_mut().chain(&mut self.planes).chain([&mut self.energy]) {
+        for buffer in self.weights.iter_mut().chain([&mut self.energy]) {
             buffer.clear();
+            buffer.reserve_exact(size);
             buffer.resize(size, 0.0);
         }
-        for (c, y, at) in self.places(shape) {
-            let from = c * shape.plane() + y * shape.width;
-            self.planes[c][at].copy_from_slice(&values[from..from + shape.width]);
-        }
-    }
-
-    fn store(&self, values: &mut [f32], shape: Shape) {
-        for (c, y, at) in self.places(shape) {
-            if self.stored.contains(&y) {
-                let to = c * shape.plane() + y * shape.width;
-                values[to..to + shape.width].copy_from_slice(&self.planes[c][at]);
+        self.planes.clear();
+        self.planes.reserve_exact(shape.channels * size);
+        self.planes.resize(shape.channels * size, 0.0);
+        for c in 0..shape.channels {
+            for (y, at) in self.lines() {
+                let from = c * shape.plane() + y * shape.width;
+                self.plane(c)[at].copy_from_slice(&values[from..from + shape.width]);
             }
         }
     }
 
-    fn places(&self, shape: Shape) -> impl Iterator<Item = (usize, usize, Range<usize>)> + use<> {
-        let lines: Vec<_> = self.lines().collect();
-        (0..shape.channels)
-            .flat_map(move |c| lines.clone().into_iter().map(move |(y, at)| (c, y, at)))
+    fn store(&self, values: &mut [f32], shape: Shape) {
+        for (c, plane) in self.planes.chunks_exact(self.energy.len()).enumerate() {
+            for (y, at) in self.lines().filter(|(y, _)| self.stored.contains(y)) {
+                let to = c * shape.plane() + y * shape.width;
+                values[to..to + shape.width].copy_from_slice(&plane[at]);
+            }
+        }
+    }
+
+    /// The values of a channel.
+    pub fn plane(&mut self, channel: usize) -> &mut [f32] {
+        let size = self.energy.len();
+        &mut self.planes[channel * size..(channel + 1) * size]
     }
 
     /// The four directions' index steps.
@@ -159,16 +166,21 @@ impl Band {
 
     /// Sets the weights from the curvature around each pixel: its square summed over `views`,
     /// each a linear combination of channels.
-    pub fn weigh(&mut self, views: &[Vec<(usize, f32)>], rule: &Rule) {
+    pub fn weigh<V: Iterator<Item: AsRef<[(usize, f32)]>>>(
+        &mut self,
+        views: impl Fn() -> V,
+        rule: &Rule,
+    ) {
         let scale = 1.0 / (rule.straight * rule.straight);
+        let size = self.energy.len();
         for (direction, step) in self.steps().into_iter().enumerate() {
             let (base, rows, columns) = self.centres(direction);
             self.energy.fill(0.0);
             for y in rows.clone() {
                 let (from, to) = (y * self.stride + columns.start, y * self.stride + columns.end);
                 let (line, energy) = (&mut self.sums[columns.clone()], &mut self.energy[from..to]);
-                for view in views {
-                    add_energy(&self.planes, view, from..to, step, line, energy);
+                for view in views() {
+                    add_energy(&self.planes, size, view.as_ref(), from..to, step, line, energy);
                 }
             }
             for y in rows.clone() {
@@ -196,7 +208,8 @@ impl Band {
 
     /// Half the derivative of the weighted curvature by pixel `i`, in each of the channels.
     pub fn force<const N: usize>(&self, channels: [usize; N], i: usize) -> [f32; N] {
-        let planes = channels.map(|c| self.planes[c].as_slice());
+        let size = self.energy.len();
+        let planes = channels.map(|c| &self.planes[c * size..(c + 1) * size]);
         let mut force = [0.0; N];
         for (w, s) in self.weights.iter().zip(self.steps()) {
             let (before, here, after) = (w[i - s], w[i], w[i + s]);
@@ -219,7 +232,8 @@ impl Band {
 
 /// Adds the squared second differences of a view at the pixels `at`.
 fn add_energy(
-    planes: &[Vec<f32>],
+    planes: &[f32],
+    size: usize,
     view: &[(usize, f32)],
     at: Range<usize>,
     step: usize,
@@ -228,7 +242,7 @@ fn add_energy(
 ) {
     line.fill(0.0);
     for &(channel, factor) in view {
-        let plane = &planes[channel];
+        let plane = &planes[channel * size..(channel + 1) * size];
         let before = &plane[at.start - step..at.end - step];
         let here = &plane[at.clone()];
         let after = &plane[at.start + step..at.end + step];

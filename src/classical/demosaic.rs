@@ -14,6 +14,7 @@ pub use menon::menon;
 pub use straight::{BLOCK, straight, straight_bytes, straight_rows, support};
 
 use crate::frame::Shape;
+use crate::scratch::{Buffer, zeros};
 
 /// Which colour the top left pixels of a mosaic hold, in reading order: the 2x2 block repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -83,7 +84,7 @@ fn mirror(i: isize, n: usize) -> usize {
 /// Some rows of a mosaic with a mirrored border all around, so that a method needs no special
 /// case at the edges. Row 0, column 0 of the strip has the mosaic's own phase.
 struct Strip {
-    data: Vec<f32>,
+    data: Buffer<f32>,
     /// Width with both borders: from one row to the next.
     stride: usize,
     /// Rows with both borders.
@@ -110,20 +111,21 @@ fn by_strips(
     bayer: Bayer,
     border: usize,
     mut kernel: impl FnMut(&Strip, [&mut [f32]; 3]),
-) -> Vec<f32> {
+) -> Buffer<f32> {
     let shape = Shape::new(3, height, width);
     assert_eq!(mosaic.len(), shape.plane(), "a mosaic of {width}x{height}");
     assert!(border.is_multiple_of(2) && STRIP_ROWS.is_multiple_of(2));
-    let mut out = vec![0.0; shape.len()];
+    let mut out = zeros(shape.len());
     if shape.is_empty() {
         return out;
     }
     let (red, rest) = out.split_at_mut(shape.plane());
     let (green, blue) = rest.split_at_mut(shape.plane());
     let stride = width + 2 * border;
-    let columns: Vec<usize> =
-        (0..stride).map(|x| mirror(x as isize - border as isize, width)).collect();
-    let mut strip = Strip { data: Vec::new(), stride, rows: 0 };
+    let columns = (0..stride).map(|x| mirror(x as isize - border as isize, width));
+    let columns: Buffer<usize> = Buffer::collect(stride, columns);
+    let most = STRIP_ROWS.min(height) + 2 * border;
+    let mut strip = Strip { data: zeros(most * stride), stride, rows: 0 };
     for top in (0..height).step_by(STRIP_ROWS) {
         let rows = STRIP_ROWS.min(height - top);
         strip.data.clear();
@@ -196,8 +198,11 @@ mod tests {
             let rows = top..(top + BLOCK).min(h);
             let near = support(rows.clone(), h);
             let window = &y[near.start * w..near.end * w];
-            let part = straight_rows(window, rows.clone(), near, w, Bayer::Grbg);
-            assert!(part == straight_rows(&y, rows, 0..h, w, Bayer::Grbg), "{top}");
+            let mut part = vec![0.0; 3 * rows.len() * w];
+            let mut whole = part.clone();
+            straight_rows(window, rows.clone(), near, w, Bayer::Grbg, &mut part);
+            straight_rows(&y, rows, 0..h, w, Bayer::Grbg, &mut whole);
+            assert!(part == whole, "{top}");
         }
     }
 

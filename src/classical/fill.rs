@@ -7,6 +7,7 @@ mod ridges;
 pub use holes::Holes;
 
 use crate::frame::Shape;
+use crate::scratch::zeros;
 
 /// Whether a mask value says that its pixel is known.
 fn is_known(mask: f32) -> bool {
@@ -69,7 +70,7 @@ pub fn fill_mosaic(values: &mut [f32], known: &[f32], shape: Shape) {
         ((y % 2 * 2 + x % 2) * quarter.height + y / 2) * quarter.width + x / 2
     };
     // At odd sizes some places do not exist; they count as unknown.
-    let (mut v, mut k) = (vec![0.0; quarter.len()], vec![0.0; quarter.len()]);
+    let (mut v, mut k) = (zeros(quarter.len()), zeros(quarter.len()));
     for i in 0..shape.plane() {
         (v[place(i)], k[place(i)]) = (values[i], known[i]);
     }

@@ -81,9 +81,11 @@ pub struct Restore {
     /// what happened to the scene (see ddnm --help)
     #[argh(option, short = 'd')]
     pub degradation: String,
-    /// noise of the measurement, standard deviation in code values 0..255 (default 0)
-    #[argh(option, default = "0.0")]
-    pub noise: f64,
+    /// noise of the measurement: its standard deviation in code values 0..255 (default 0);
+    /// poisson:GAIN,READ for a camera's, of variance GAIN * code value + READ^2; or auto, to
+    /// estimate it from the measurement
+    #[argh(option, default = "String::from(\"0\")")]
+    pub noise: String,
     /// scene size WIDTHxHEIGHT, where the measurement leaves it open
     #[argh(option)]
     pub size: Option<String>,
@@ -115,6 +117,14 @@ pub struct Restore {
     /// sample mode: number of the draw (default 0)
     #[argh(option, default = "0")]
     pub seed: u64,
+    /// sample mode: draws to make, 2 to 1000, numbered from --seed on. The result is the first;
+    /// --spread shows where they differ
+    #[argh(option)]
+    pub samples: Option<usize>,
+    /// write the draws' standard deviation per pixel here: a gray 16-bit PNG, white for 255 code
+    /// values. Bright is where the model guesses
+    #[argh(option)]
+    pub spread: Option<String>,
     /// threads; 0 is all cores (default), -1 all but one. Does not change the result
     #[argh(option, default = "0")]
     pub threads: isize,
@@ -141,6 +151,10 @@ pub struct Restore {
     /// write the certificate (JSON) here; of many, a folder or numbered files
     #[argh(option)]
     pub certificate: Option<String>,
+    /// write here how much of each value was measured, as a picture: white was measured, black
+    /// comes from the prior (an estimate where measurements overlap, as with blur); for one file
+    #[argh(option)]
+    pub measured: Option<String>,
     /// print one JSON line about each result, and of many one at the end
     #[argh(switch)]
     pub json: bool,
@@ -162,7 +176,8 @@ pub struct Stream {
     #[argh(option, default = "String::from(\"y4m\")")]
     pub format: String,
     /// what goes out: y4m or raw (default: y4m where y4m comes in; what a sensor gives becomes
-    /// rgb24, or rgb48le with --depth 16)
+    /// rgb24, or rgb48le with --depth 16). R'G'B' to y4m is 4:2:0, or 4:4:4 with y4m444, by --matrix
+    /// and --range (limited if not said); its residual in the lines is that of the R'G'B'
     #[argh(option)]
     pub to: Option<String>,
     /// size WIDTHxHEIGHT of frames that come without a header
@@ -199,9 +214,10 @@ pub struct Stream {
     /// bits per sample of what a sensor's frames become, 8 (default) or 16
     #[argh(option, default = "8")]
     pub depth: u8,
-    /// noise of the frames, standard deviation in code values 0..255 (default 0)
-    #[argh(option, default = "0.0")]
-    pub noise: f64,
+    /// noise of the frames: its standard deviation in code values 0..255 (default 0), or
+    /// poisson:GAIN,READ, of variance GAIN * code value + READ^2
+    #[argh(option, default = "String::from(\"0\")")]
+    pub noise: String,
     /// faithful (closest to the scene; default) or sample (a draw, with the same noise in all
     /// frames)
     #[argh(option, default = "String::from(\"faithful\")")]
@@ -278,9 +294,10 @@ pub struct Degrade {
     /// what happens to the scene (see ddnm --help)
     #[argh(option, short = 'd')]
     pub degradation: String,
-    /// noise to add, standard deviation in code values 0..255 (default 0)
-    #[argh(option, default = "0.0")]
-    pub noise: f64,
+    /// noise to add: its standard deviation in code values 0..255 (default 0), or
+    /// poisson:GAIN,READ for a camera's, of variance GAIN * code value + READ^2
+    #[argh(option, default = "String::from(\"0\")")]
+    pub noise: String,
     /// number of the noise draw (default 0)
     #[argh(option, default = "0")]
     pub seed: u64,
@@ -356,9 +373,9 @@ pub struct Plan {
     /// scene size WIDTHxHEIGHT
     #[argh(option)]
     pub size: Option<String>,
-    /// noise of the measurement, code values 0..255 (default 0)
-    #[argh(option, default = "0.0")]
-    pub noise: f64,
+    /// noise of the measurement, as restore takes it (default 0)
+    #[argh(option, default = "String::from(\"0\")")]
+    pub noise: String,
     /// faithful (default) or sample
     #[argh(option, default = "String::from(\"faithful\")")]
     pub mode: String,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::args::{Degrade, path};
-use super::job;
+use super::job::{self, Noise};
 use crate::degrade::{self, Degradation, Spec};
 use crate::error::{Error, Result};
 use crate::frame::Frame;
@@ -16,11 +16,21 @@ pub fn run(args: Degrade) -> Result<()> {
         io::check_picture_name(output)?;
     }
     io::check_writable(output)?;
-    let sigma_y = job::sigma(args.noise, "noise")?;
+    let noise = job::Noise::parse(&args.noise)?;
     let x = io::read(path(&args.input))?;
     let bits = job::depth(args.depth, &x.origin)?;
     let a = Spec::parse(&args.degradation)?.build(x.shape, &job::load_mask)?;
-    let y = degrade::measure(&a, &x, sigma_y, args.seed);
+    let y = match noise {
+        Noise::Even(sigma_y) => degrade::measure(&a, &x, sigma_y, args.seed),
+        Noise::Camera(camera) if a.is_picture() => {
+            degrade::measure_camera(&a, &x, &camera, args.seed)
+        }
+        Noise::Camera(_) => {
+            let why =
+                format!("noise: expected one strength for `{}`, found {}", a.spec(), args.noise);
+            return Err(Error::Usage(why));
+        }
+    };
     let mut file = degrade::to_file(&a, &y)?;
     if floats || !a.is_picture() {
         return write_floats(output, &file, floats);
@@ -28,7 +38,10 @@ pub fn run(args: Degrade) -> Result<()> {
     let clipped = file.data.iter().filter(|v| v.abs() > 1.0 + 1e-6).count();
     if clipped > 0 {
         let share = 100.0 * clipped as f64 / file.data.len() as f64;
-        log::warn!("{share:.2} % of the values were outside the file's range and are clipped");
+        log::warn!(
+            "{share:.2} % of the values were outside the file's range and are clipped; a name \
+             in .npy keeps them"
+        );
     }
     file.origin = x.origin.clone();
     let (scene, measured) = (x.shape, file.shape);

@@ -3,10 +3,10 @@
 use std::path::Path;
 
 use crate::boards::{Board, Machine};
-use crate::degrade::{Degradation, Spec};
+use crate::degrade::{CameraNoise, Degradation, Spec, estimate};
 use crate::error::{Error, Result};
 use crate::frame::{Origin, Rows, Shape};
-use crate::io::{MAX_PIXELS, MAX_SIDE};
+use crate::io::{MAX_PIXELS, MAX_SIDE, Picture};
 use crate::prior::{self, Model, Prior};
 use crate::sampler::{Mode, NoiseRule, Settings, defaults};
 
@@ -126,13 +126,73 @@ pub fn sigma(code_values: f64, what: &str) -> Result<f64> {
     Err(Error::Usage(format!("{what}: expected 0 to 25500 code values, found {code_values}")))
 }
 
+/// The noise of a measurement.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Noise {
+    /// As strong everywhere: standard deviation in units of `[-1, 1]`.
+    Even(f64),
+    Camera(CameraNoise),
+}
+
+impl Noise {
+    /// Understands a number of code values or `poisson:GAIN,READ`.
+    pub fn parse(text: &str) -> Result<Noise> {
+        let refuse =
+            |expected: &str| Err(Error::Usage(format!("noise: expected {expected}, found {text}")));
+        if let Some(pair) = text.strip_prefix("poisson:") {
+            let number = |text: &str| text.trim().parse::<f64>().ok();
+            let pair = pair.split_once(',').and_then(|(g, r)| Some((number(g)?, number(r)?)));
+            return match pair {
+                Some((gain, read))
+                    if (0.0..=255.0).contains(&gain) && (0.0..=255.0).contains(&read) =>
+                {
+                    Ok(match gain > 0.0 {
+                        true => Noise::Camera(CameraNoise { gain, read }),
+                        false => Noise::Even(read / 127.5),
+                    })
+                }
+                _ => refuse("two numbers from 0 to 255, as in poisson:0.4,2"),
+            };
+        }
+        match text.parse::<f64>() {
+            Ok(code_values) => Ok(Noise::Even(sigma(code_values, "noise")?)),
+            Err(_) => refuse("code values, poisson:GAIN,READ or auto"),
+        }
+    }
+
+    /// The noise of a measurement's file: [`parse`](Noise::parse), or for `auto` an estimate from
+    /// what the file holds, in code values besides.
+    pub fn of_file(
+        text: &str,
+        a: &dyn Degradation,
+        file: &Picture,
+    ) -> Result<(Noise, Option<f64>)> {
+        if text != "auto" {
+            return Ok((Noise::parse(text)?, None));
+        }
+        let found = estimate::noise(a, file.rows()?.as_mut())?;
+        Ok((Noise::Even(found / 127.5), Some(found)))
+    }
+
+    /// The same noise on values that are `factor` times as large.
+    pub fn scaled(self, factor: f64) -> Noise {
+        match self {
+            Noise::Even(sigma) => Noise::Even(sigma * factor),
+            Noise::Camera(camera) => Noise::Camera(CameraNoise {
+                gain: camera.gain * factor * factor,
+                read: camera.read * factor,
+            }),
+        }
+    }
+}
+
 /// The part of the arguments that decides the schedule.
 pub struct Schedule<'a> {
     pub mode: &'a str,
     pub rule: &'a str,
     pub eta: f64,
     pub seed: u64,
-    pub noise: f64,
+    pub noise: Noise,
     pub steps: Option<usize>,
     pub start: Option<f64>,
     pub end: Option<f64>,
@@ -150,10 +210,16 @@ impl Schedule<'_> {
     /// Complete settings: what was said, and defaults for the degradation for the rest.
     pub fn settings(&self, a: &dyn Degradation, prior: &dyn Prior) -> Result<Settings> {
         let usage = |why: String| Err(Error::Usage(why));
-        let mut sigma_y = sigma(self.noise, "noise")?;
+        let (mut sigma_y, mut camera) = match self.noise {
+            Noise::Even(sigma) => (sigma, None),
+            Noise::Camera(camera) => (camera.typical(), Some(camera)),
+        };
         if self.bits == 8 && a.truncation() > 0.0 {
             // An ill-conditioned operator's inverse would multiply the rounding of the file.
             sigma_y = sigma_y.max(ROUNDING);
+            if let Some(camera) = &mut camera {
+                camera.read = camera.read.max(ROUNDING * 127.5);
+            }
         }
         let rule = match self.rule {
             "split" => NoiseRule::Split,
@@ -188,6 +254,6 @@ impl Schedule<'_> {
         }
         let levels = prior.diffusion().geometric(start, end, steps);
         let threads = self.threads;
-        Ok(Settings { mode, sigma_y, levels, generative, frame: 0, threads, band: None })
+        Ok(Settings { mode, sigma_y, camera, levels, generative, frame: 0, threads, band: None })
     }
 }

@@ -8,13 +8,14 @@ mod degrade;
 mod device;
 mod heat;
 mod inspect;
-mod job;
+pub(crate) mod job;
 mod manual;
 mod pack;
 mod plan;
 mod progress;
 mod restore;
 mod rounding;
+mod spread;
 mod stream;
 mod version;
 

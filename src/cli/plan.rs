@@ -13,18 +13,19 @@ use crate::prior::Prior;
 use crate::{boards, io, plan};
 
 pub fn run(args: Plan) -> Result<()> {
-    let (a, input_bytes, origin) = match (&args.input, &args.size) {
+    let (a, input_bytes, origin, noise) = match (&args.input, &args.size) {
         (Some(name), size) => {
             let file = io::Picture::open(path(name))?;
             let (held, recorded) = (file.held_bytes(), file.origin.scene);
             let a = job::operator(&args.degradation, file.shape(), recorded, size.as_deref())?;
-            (a, held, file.origin)
+            let (noise, _) = job::Noise::of_file(&args.noise, &a, &file)?;
+            (a, held, file.origin, noise)
         }
         (None, Some(size)) => {
             let (width, height) = job::parse_size(size)?;
             let scene = Shape::new(3, height, width);
             let a = Spec::parse(&args.degradation)?.build(scene, &job::load_mask)?;
-            (a, 0, Origin::default())
+            (a, 0, Origin::default(), job::Noise::parse(&args.noise)?)
         }
         (None, None) => {
             let why = "plan: expected a measurement, or --size WIDTHxHEIGHT";
@@ -39,7 +40,7 @@ pub fn run(args: Plan) -> Result<()> {
         rule: "split",
         eta: 0.85,
         seed: 0,
-        noise: args.noise,
+        noise,
         steps: args.steps,
         start: None,
         end: None,

@@ -82,7 +82,7 @@ impl Stage for Mosaic {
         demosaic::support(rows, self.input.height)
     }
 
-    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {
-        demosaic::straight_rows(y, rows, support, self.input.width, self.bayer)
+    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32], x: &mut [f32]) {
+        demosaic::straight_rows(y, rows, support, self.input.width, self.bayer, x);
     }
 }

@@ -1,6 +1,7 @@
 //! Symmetric blurs with mirrored borders, diagonal in the basis of cosines.
 
 use super::dct::{Dct, apply_filter};
+use super::krylov;
 use super::linear::wiener;
 use super::{AxisMap, LinearMap, Spectrum};
 use crate::frame::Shape;
@@ -102,8 +103,10 @@ impl LinearMap for Blur {
         let mut padded = vec![0.0; width + 2 * reach];
         for (x, y) in x.chunks(self.scene.plane()).zip(y.chunks_mut(self.scene.plane())) {
             for (row, out) in x.chunks(width).zip(lines.chunks_mut(width)) {
-                for (j, v) in padded.iter_mut().enumerate() {
-                    *v = row[mirrored(j as isize - reach as isize, width)];
+                padded[reach..reach + width].copy_from_slice(row);
+                for j in 1..=reach {
+                    padded[reach - j] = row[mirrored(-(j as isize), width)];
+                    padded[reach + width + j - 1] = row[mirrored((width + j) as isize - 1, width)];
                 }
                 combine(&self.across.taps, out, |j| &padded[(reach as isize + j) as usize..]);
             }
@@ -121,8 +124,21 @@ impl LinearMap for Blur {
     }
 
     fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
-        let factor = |s: f32| if s.abs() >= TRUNCATION { weight(s.abs()) / s } else { 0.0 };
-        let filter: Vec<f32> = self.singular().map(factor).collect();
+        let kept = |s: f32, factor: f32| if s.abs() >= TRUNCATION { factor } else { 0.0 };
+        let filter: Vec<f32> = match krylov::tikhonov(weight) {
+            // Written out, since calling for each coefficient takes as long as a transform.
+            Some(eta) => {
+                let mut filter = vec![0.0; self.scene.plane()];
+                for (row, d) in filter.chunks_mut(self.scene.width).zip(&self.down.singular) {
+                    for (f, a) in row.iter_mut().zip(&self.across.singular) {
+                        let s = d * a;
+                        *f = kept(s, s / (s * s + eta));
+                    }
+                }
+                filter
+            }
+            None => self.singular().map(|s| kept(s, weight(s.abs()) / s)).collect(),
+        };
         x.copy_from_slice(y);
         for plane in x.chunks_mut(self.scene.plane()) {
             apply_filter(plane, &filter, &self.down.dct, &self.across.dct);
@@ -199,10 +215,18 @@ impl Axis {
 /// `out = sum_j taps[|j|] from(j)`.
 fn combine<'a>(taps: &[f32], out: &mut [f32], from: impl Fn(isize) -> &'a [f32]) {
     out.iter_mut().zip(from(0)).for_each(|(o, v)| *o = taps[0] * v);
-    for (j, tap) in taps.iter().enumerate().skip(1) {
-        let (before, after) = (from(-(j as isize)), from(j as isize));
-        for ((o, b), a) in out.iter_mut().zip(before).zip(after) {
-            *o += tap * (b + a);
+    let sides = |j: usize| from(-(j as isize)).iter().zip(from(j as isize));
+    // Two at a time: what is read and written of `out` costs as much as the sums.
+    let (pairs, rest) = taps[1..].as_chunks::<2>();
+    for (k, [near, far]) in pairs.iter().enumerate() {
+        let nearer = sides(2 * k + 1).zip(sides(2 * k + 2));
+        for (o, ((a, b), (c, d))) in out.iter_mut().zip(nearer) {
+            *o += near * (a + b) + far * (c + d);
+        }
+    }
+    if let [tap] = rest {
+        for (o, (a, b)) in out.iter_mut().zip(sides(taps.len() - 1)) {
+            *o += tap * (a + b);
         }
     }
 }

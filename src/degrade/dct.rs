@@ -14,7 +14,7 @@ pub struct Dct {
     size: usize,
     forward: Arc<dyn Fft<f32>>,
     inverse: Arc<dyn Fft<f32>>,
-    /// `exp(-i pi k / 2 size)`.
+    /// `exp(i pi k / 2 size)`, scaled for orthonormality.
     turns: Vec<Complex<f32>>,
 }
 
@@ -25,8 +25,9 @@ impl Dct {
     pub fn new(size: usize) -> Dct {
         let mut planner = FftPlanner::new();
         let turn = |k: usize| {
-            let (sin, cos) = (-std::f64::consts::FRAC_PI_2 * k as f64 / size as f64).sin_cos();
-            Complex::new(cos as f32, sin as f32)
+            let (sin, cos) = (std::f64::consts::FRAC_PI_2 * k as f64 / size as f64).sin_cos();
+            let scale = (0.5 / size as f64).sqrt();
+            Complex::new((scale * cos) as f32, (scale * sin) as f32)
         };
         Dct {
             size,
@@ -47,35 +48,47 @@ impl Dct {
         vec![Complex::default(); len]
     }
 
+    /// The two lines' values that belong together, `k` and `size - k`, with the factor of `k`:
+    /// first the coefficient that is alone, then the pairs; an even size has one more alone.
+    fn pairs(&self, line: &mut [Complex<f32>], work: impl Fn(&Complex<f32>, Pair)) {
+        let n = self.size;
+        line[0] *= (1.0 / n as f32).sqrt();
+        let (front, back) = line[1..].split_at_mut((n - 1) / 2);
+        if front.len() < back.len() {
+            back[0] *= 2.0 * self.turns[n / 2].re;
+        }
+        for ((turn, a), b) in self.turns[1..].iter().zip(front).zip(back.iter_mut().rev()) {
+            work(turn, (a, b));
+        }
+    }
+
     /// Placed samples to coefficients.
     fn to_coefficients(&self, line: &mut [Complex<f32>], scratch: &mut [Complex<f32>]) {
         self.forward.process_with_scratch(line, scratch);
-        let n = self.size;
-        let scale = (0.5 / n as f32).sqrt();
-        line[0] *= (1.0 / n as f32).sqrt();
-        for k in 1..=n / 2 {
-            let (a, b) = (line[k], line[n - k]);
-            let (turn, other) = (self.turns[k], self.turns[n - k]);
-            line[k] = (turn * a + turn.conj() * b) * scale;
-            line[n - k] = (other * b + other.conj() * a) * scale;
-        }
+        self.pairs(line, |turn, (a, b)| {
+            let (sum, gap) = (*a + *b, *a - *b);
+            let (cos, sin) = (turn.re, turn.im);
+            *a = Complex::new(cos * sum.re + sin * gap.im, cos * sum.im - sin * gap.re);
+            *b = Complex::new(sin * sum.re - cos * gap.im, sin * sum.im + cos * gap.re);
+        });
     }
 
     /// Coefficients to placed samples.
     fn to_samples(&self, line: &mut [Complex<f32>], scratch: &mut [Complex<f32>]) {
-        let n = self.size;
-        let scale = (0.5 / n as f32).sqrt();
-        line[0] *= (1.0 / n as f32).sqrt();
-        // b / i, the mirrored coefficient that a real sequence owes.
-        let under = |b: Complex<f32>| Complex::new(b.im, -b.re);
-        for k in 1..=n / 2 {
-            let (a, b) = (line[k], line[n - k]);
-            line[k] = self.turns[k].conj() * (a + under(b)) * scale;
-            line[n - k] = self.turns[n - k].conj() * (b + under(a)) * scale;
-        }
+        self.pairs(line, |turn, (a, b)| {
+            // With the mirrored coefficients, over i, that a real sequence owes.
+            let (sum, gap) =
+                (Complex::new(a.re + b.im, a.im - b.re), Complex::new(b.re + a.im, b.im - a.re));
+            let (cos, sin) = (turn.re, turn.im);
+            *a = Complex::new(cos * sum.re - sin * sum.im, cos * sum.im + sin * sum.re);
+            *b = Complex::new(sin * gap.re - cos * gap.im, sin * gap.im + cos * gap.re);
+        });
         self.inverse.process_with_scratch(line, scratch);
     }
 }
+
+/// Two values of a line.
+type Pair<'a> = (&'a mut Complex<f32>, &'a mut Complex<f32>);
 
 /// Multiplies the coefficients of a picture by `filter`, both `[height, width]`, and returns to
 /// the picture.
@@ -89,17 +102,17 @@ pub fn apply_filter(plane: &mut [f32], filter: &[f32], down: &Dct, across: &Dct)
                 inverse: bool| {
         for pair in plane.chunks_mut(2 * width) {
             let (a, b) = pair.split_at_mut(width);
+            if b.is_empty() {
+                line.fill(Complex::default());
+            }
             if inverse {
-                for (j, to) in line.iter_mut().enumerate() {
-                    *to = Complex::new(a[j], b.get(j).copied().unwrap_or(0.0));
-                }
+                join(line, a, b);
                 across.to_samples(line, scratch);
-                a.iter_mut().enumerate().for_each(|(j, v)| *v = line[across.place(j)].re);
-                b.iter_mut().enumerate().for_each(|(j, v)| *v = line[across.place(j)].im);
+                gather(line, a, |c| c.re);
+                gather(line, b, |c| c.im);
             } else {
-                for (j, v) in a.iter().enumerate() {
-                    line[across.place(j)] = Complex::new(*v, b.get(j).copied().unwrap_or(0.0));
-                }
+                scatter(line, a, |c| &mut c.re);
+                scatter(line, b, |c| &mut c.im);
                 across.to_coefficients(line, scratch);
                 a.iter_mut().zip(&*line).for_each(|(v, c)| *v = c.re);
                 b.iter_mut().zip(&*line).for_each(|(v, c)| *v = c.im);
@@ -140,6 +153,26 @@ pub fn apply_filter(plane: &mut [f32], filter: &[f32], down: &Dct, across: &Dct)
         }
     }
     rows(plane, &mut line, &mut scratch, true);
+}
+
+/// `a + i b`; without `b` the imaginary part stays as it is.
+fn join(line: &mut [Complex<f32>], a: &[f32], b: &[f32]) {
+    line.iter_mut().zip(a).for_each(|(to, v)| to.re = *v);
+    line.iter_mut().zip(b).for_each(|(to, v)| to.im = *v);
+}
+
+/// Samples to their places: even ones from the front, odd ones from the back. None leave their
+/// part of the line as it is.
+fn scatter(line: &mut [Complex<f32>], from: &[f32], part: impl Fn(&mut Complex<f32>) -> &mut f32) {
+    let (even, odd) = (from.iter().step_by(2), from.iter().skip(1).step_by(2));
+    line.iter_mut().zip(even).for_each(|(to, v)| *part(to) = *v);
+    line.iter_mut().rev().zip(odd).for_each(|(to, v)| *part(to) = *v);
+}
+
+/// Samples from their places.
+fn gather(line: &[Complex<f32>], to: &mut [f32], part: impl Fn(&Complex<f32>) -> f32) {
+    to.iter_mut().step_by(2).zip(line).for_each(|(v, from)| *v = part(from));
+    to.iter_mut().skip(1).step_by(2).zip(line.iter().rev()).for_each(|(v, from)| *v = part(from));
 }
 
 #[cfg(test)]

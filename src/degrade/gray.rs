@@ -2,8 +2,8 @@
 
 use std::ops::Range;
 
-use super::Stage;
-use crate::frame::{Region, Shape, rows_of};
+use super::{Stage, full_width};
+use crate::frame::{Region, Shape, crop};
 
 /// How much of each colour gray is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,10 +98,12 @@ impl Stage for Gray {
         true
     }
 
-    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {
+    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32], x: &mut [f32]) {
         let shape = Shape { height: support.len(), ..self.output() };
         let top = rows.start - support.start;
-        let y = rows_of(y, shape, top..top + rows.len());
-        y.repeat(3)
+        let region = full_width(top..top + rows.len(), shape);
+        for plane in x.chunks_exact_mut(region.area()) {
+            crop(y, shape, region, plane);
+        }
     }
 }

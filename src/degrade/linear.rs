@@ -29,6 +29,12 @@ pub trait LinearMap: Send + Sync {
     fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
         krylov::pinv(self, y, weight, x);
     }
+    /// `out = A A^T y`.
+    fn gram(&self, y: &[f32], out: &mut [f32]) {
+        let mut x = vec![0.0; self.scene().len()];
+        self.adjoint(y, &mut x);
+        self.apply(&x, out);
+    }
     /// `out = M r` with some symmetric positive `M` that is near `(A A^T + eta I)^-1`: saves
     /// conjugate gradients iterations.
     fn precondition(&self, eta: f32, r: &[f32], out: &mut [f32]) {
@@ -208,12 +214,12 @@ impl<T: LinearMap> Degradation for Linear<T> {
         self.map.uncertainty()
     }
 
-    fn classical_rows(&self, _rows: Range<usize>, y: &[f32]) -> Vec<f32> {
-        self.map.start(y, 0.0)
+    fn classical_rows(&self, _rows: Range<usize>, y: &[f32], x: &mut [f32]) {
+        x.copy_from_slice(&self.map.start(y, 0.0));
     }
 
-    fn start_rows(&self, _rows: Range<usize>, y: &[f32], sigma_y: f64) -> Vec<f32> {
-        self.map.start(y, sigma_y)
+    fn start_rows(&self, _rows: Range<usize>, y: &[f32], sigma_y: f64, x: &mut [f32]) {
+        x.copy_from_slice(&self.map.start(y, sigma_y));
     }
 
     fn held_bytes(&self) -> u64 {

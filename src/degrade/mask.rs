@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::Stage;
+use super::{Stage, full_width};
 use crate::error::{Error, Result};
-use crate::frame::{Frame, FrameRows, Region, Rows, Shape, rows_of, to_code};
+use crate::frame::{Frame, FrameRows, Region, Rows, Shape, crop, to_code};
 
 /// `y = m x`, value by value, with `m` in `[0, 1]`: white (1) is measured, black (0) is missing.
 /// Singular values are the mask's own values.
@@ -165,9 +165,9 @@ impl Stage for Mask {
         }
     }
 
-    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {
+    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32], x: &mut [f32]) {
         let shape = Shape { height: support.len(), ..self.output() };
         let top = rows.start - support.start;
-        rows_of(y, shape, top..top + rows.len())
+        crop(y, shape, full_width(top..top + rows.len(), shape), x);
     }
 }

@@ -3,13 +3,15 @@
 use super::{Degradation, blocks};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameRows, Region, Rows, Shape, collect};
+use crate::scratch::zeros;
 
 /// The measurement that a file's rows hold: converted from units of light (see
 /// [`degrade`](super)), and 0 where nothing was measured.
 pub struct MeasuredRows<'a> {
     a: &'a dyn Degradation,
     file: &'a mut dyn Rows,
-    blocks: Box<dyn Iterator<Item = Region>>,
+    /// Number of the next block of the scene.
+    block: usize,
     /// Rows of one block of the scene, each with its channels one after another.
     held: Vec<f32>,
     next: usize,
@@ -21,23 +23,37 @@ impl<'a> MeasuredRows<'a> {
     /// # Errors
     /// [`Error::Shape`] for a file of another size than the operator's measurement.
     pub fn new(a: &'a dyn Degradation, file: &'a mut dyn Rows) -> Result<MeasuredRows<'a>> {
+        MeasuredRows::with_buffer(a, file, Vec::new())
+    }
+
+    /// As [`new`](MeasuredRows::new), with the buffer of another one.
+    pub fn with_buffer(
+        a: &'a dyn Degradation,
+        file: &'a mut dyn Rows,
+        mut held: Vec<f32>,
+    ) -> Result<MeasuredRows<'a>> {
         let (expected, found) = (a.measurement(), file.shape());
         let passes = expected.channels == 1 && found == Shape { channels: 3, ..expected };
         if found != expected && !passes {
             return Err(Error::shape(&format!("measurement of `{}`", a.spec()), expected, found));
         }
-        let blocks = Box::new(blocks(a));
-        Ok(MeasuredRows { a, file, blocks, held: Vec::new(), next: 0 })
+        held.clear();
+        Ok(MeasuredRows { a, file, block: 0, held, next: 0 })
+    }
+
+    /// Its buffer, for the next one.
+    pub fn into_buffer(self) -> Vec<f32> {
+        self.held
     }
 
     fn load(&mut self, block: Region) -> Result<()> {
         let Shape { channels, width, .. } = self.a.measurement();
         let shape = self.a.measured(block).shape(channels);
-        let (mut gain, mut s) = (vec![0.0; shape.len()], vec![0.0; shape.len()]);
+        let (mut gain, mut s) = (zeros(shape.len()), zeros(shape.len()));
         self.a.dc_gain(block, &mut gain);
         self.a.singular_values(block, &mut s);
         self.held.resize(shape.len(), 0.0);
-        let mut read = vec![0.0; self.file.shape().channels * width];
+        let mut read = zeros(self.file.shape().channels * width);
         for (y, row) in self.held.chunks_exact_mut(channels * width).enumerate() {
             self.file.next(&mut read)?;
             row.copy_from_slice(&read[..row.len()]);
@@ -66,10 +82,11 @@ impl Rows for MeasuredRows<'_> {
 
     fn next(&mut self, row: &mut [f32]) -> Result<()> {
         if self.next * row.len() == self.held.len() {
-            let Some(block) = self.blocks.next() else {
+            let Some(block) = blocks(self.a).nth(self.block) else {
                 let expected = format!("{} rows", self.a.measurement().height);
                 return Err(Error::shape("measurement", expected, "a call for one more"));
             };
+            self.block += 1;
             self.load(block)?;
         }
         row.copy_from_slice(&self.held[self.next * row.len()..][..row.len()]);

@@ -7,10 +7,12 @@
 
 mod bayer;
 mod blur;
+mod camera;
 mod chain;
 pub mod check;
 mod cubic;
 mod dct;
+pub mod estimate;
 mod filling;
 mod gray;
 mod krylov;
@@ -21,6 +23,7 @@ mod planes;
 mod pool;
 mod psf;
 mod rows;
+mod share;
 mod spec;
 #[cfg(test)]
 mod tests;
@@ -30,6 +33,7 @@ mod whole_tests;
 
 pub use bayer::Mosaic;
 pub use blur::{Blur, Kernel};
+pub use camera::{CameraNoise, weighted};
 pub use chain::Chain;
 pub use cubic::Bicubic;
 pub use gray::{Gray, Luma};
@@ -40,6 +44,7 @@ pub use planes::Planes;
 pub use pool::Pool;
 pub use psf::{MAX_PSF, Psf};
 pub use rows::{DisjointRows, Stage};
+pub use share::{PROBES, measured_share};
 pub use spec::Spec;
 pub use walsh::{Extent, Walsh};
 
@@ -48,6 +53,7 @@ use std::ops::Range;
 use crate::error::Result;
 use crate::frame::{Frame, Region, Shape, rows_of};
 use crate::noise::NoiseField;
+use crate::scratch::zeros;
 
 /// How far, in scene pixels, a measurement reaches beyond its own block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -145,9 +151,9 @@ pub trait Degradation: Send + Sync {
         let _ = rows;
         0..self.measurement().height
     }
-    /// A classical, non-learned estimate of a block of the scene, `[channels, rows, width]`, from
-    /// the rows of the measurement that it depends on.
-    fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32>;
+    /// A classical, non-learned estimate `x` of a block of the scene, `[channels, rows, width]`,
+    /// from the rows of the measurement that it depends on.
+    fn classical_rows(&self, rows: Range<usize>, y: &[f32], x: &mut [f32]);
     /// Bytes that the operator itself holds, as a mask does.
     fn held_bytes(&self) -> u64 {
         0
@@ -159,9 +165,9 @@ pub trait Degradation: Send + Sync {
     }
     /// [`classical_rows`](Degradation::classical_rows) from a measurement with noise of standard
     /// deviation `sigma_y`, which an inverse of an ill-conditioned operator must not amplify.
-    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64) -> Vec<f32> {
+    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64, x: &mut [f32]) {
         let _ = sigma_y;
-        self.classical_rows(rows, y)
+        self.classical_rows(rows, y, x);
     }
     /// The estimate of the whole scene from the whole measurement, without and with noise.
     fn classical(&self, y: &[f32]) -> Vec<f32> {
@@ -174,9 +180,10 @@ pub trait Degradation: Send + Sync {
         for top in (0..scene.height).step_by(self.classical_block()) {
             let rows = top..(top + self.classical_block()).min(scene.height);
             let part = rows_of(y, measurement, self.classical_support(rows.clone()));
-            let part = self.start_rows(rows.clone(), &part, sigma_y);
+            let mut estimate = zeros(scene.channels * rows.len() * scene.width);
+            self.start_rows(rows.clone(), &part, sigma_y, &mut estimate);
             let planes =
-                x.chunks_exact_mut(scene.plane()).zip(part.chunks(rows.len() * scene.width));
+                x.chunks_exact_mut(scene.plane()).zip(estimate.chunks(rows.len() * scene.width));
             for (plane, part) in planes {
                 plane[rows.start * scene.width..rows.end * scene.width].copy_from_slice(part);
             }
@@ -216,6 +223,11 @@ pub trait Degradation: Send + Sync {
     /// file; for certificates. Where rows do not overlap, spectrum and gains say enough.
     fn contents(&self) -> Vec<f32> {
         Vec::new()
+    }
+    /// Whether neighbouring values of the measurement are of different colours, those two apart
+    /// of the same.
+    fn is_mosaic(&self) -> bool {
+        false
     }
     /// Whether the measurement can be looked at; if not, its file is an array of floats.
     fn is_picture(&self) -> bool {
@@ -273,8 +285,8 @@ impl Degradation for Box<dyn Degradation> {
     fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
         (**self).classical_support(rows)
     }
-    fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32> {
-        (**self).classical_rows(rows, y)
+    fn classical_rows(&self, rows: Range<usize>, y: &[f32], x: &mut [f32]) {
+        (**self).classical_rows(rows, y, x);
     }
     fn held_bytes(&self) -> u64 {
         (**self).held_bytes()
@@ -282,8 +294,8 @@ impl Degradation for Box<dyn Degradation> {
     fn classical_bytes(&self) -> u64 {
         (**self).classical_bytes()
     }
-    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64) -> Vec<f32> {
-        (**self).start_rows(rows, y, sigma_y)
+    fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64, x: &mut [f32]) {
+        (**self).start_rows(rows, y, sigma_y, x);
     }
     fn truncation(&self) -> f32 {
         (**self).truncation()
@@ -302,6 +314,9 @@ impl Degradation for Box<dyn Degradation> {
     }
     fn contents(&self) -> Vec<f32> {
         (**self).contents()
+    }
+    fn is_mosaic(&self) -> bool {
+        (**self).is_mosaic()
     }
     fn is_picture(&self) -> bool {
         (**self).is_picture()
@@ -332,25 +347,54 @@ fn regions(scene: Shape, reach: Reach, period: usize) -> impl Iterator<Item = Re
 /// What a camera that degrades as `a` does would measure of `x`: `A x`, with Gaussian noise of
 /// standard deviation `sigma_y` (in units of `[-1, 1]`) wherever something is measured.
 pub fn measure(a: &dyn Degradation, x: &Frame, sigma_y: f64, seed: u64) -> Vec<f32> {
-    let whole = Region::whole(a.scene());
-    let shape = a.measurement();
-    let mut y = vec![0.0; shape.len()];
-    a.apply(whole, &x.data, &mut y);
+    let mut y = vec![0.0; a.measurement().len()];
+    a.apply(Region::whole(a.scene()), &x.data, &mut y);
     if sigma_y > 0.0 {
-        let field = NoiseField { seed, frame: 0, draw: MEASUREMENT_NOISE };
-        let mut z = vec![0.0; y.len()];
-        field.fill(Region::whole(shape), shape.channels, &mut z);
-        let mut s = vec![0.0; y.len()];
-        a.singular_values(whole, &mut s);
-        for ((y, z), s) in y.iter_mut().zip(&z).zip(&s) {
-            *y += if *s > 0.0 { sigma_y as f32 * z } else { 0.0 };
-        }
+        add_noise(a, seed, &mut y, |_, _, z| sigma_y as f32 * z);
     }
     y
 }
 
-/// The noise stream of measurements, apart from those of the sampler's steps.
+/// [`measure`] with the noise of a camera: electrons come in whole numbers (Poisson), and what
+/// reads them adds Gaussian noise.
+pub fn measure_camera(a: &dyn Degradation, x: &Frame, camera: &CameraNoise, seed: u64) -> Vec<f32> {
+    let mut y = vec![0.0; a.measurement().len()];
+    let whole = Region::whole(a.scene());
+    a.apply(whole, &x.data, &mut y);
+    let mut light = vec![0.0; y.len()];
+    a.dc_gain(whole, &mut light);
+    light.iter_mut().zip(&y).for_each(|(l, y)| *l = 0.5 * (*l + y));
+    let shot = NoiseField { seed, frame: 0, draw: SHOT_NOISE };
+    add_noise(a, seed, &mut y, |i, [c, row, column], z| {
+        let electrons = shot.poisson(camera.electrons(f64::from(light[i])), [c, row, column]);
+        camera.error(f64::from(light[i]), electrons, f64::from(z)) as f32
+    });
+    y
+}
+
+/// Adds `error(index, [channel, row, column], z)`, with `z` a standard normal number, wherever
+/// something is measured.
+fn add_noise(
+    a: &dyn Degradation,
+    seed: u64,
+    y: &mut [f32],
+    error: impl Fn(usize, [usize; 3], f32) -> f32,
+) {
+    let shape = a.measurement();
+    let field = NoiseField { seed, frame: 0, draw: MEASUREMENT_NOISE };
+    let mut s = vec![0.0; y.len()];
+    a.singular_values(Region::whole(a.scene()), &mut s);
+    for (i, (y, s)) in y.iter_mut().zip(&s).enumerate() {
+        if *s > 0.0 {
+            let at = [i / shape.plane(), i % shape.plane() / shape.width, i % shape.width];
+            *y += error(i, at, field.at(at[0], at[1], at[2]));
+        }
+    }
+}
+
+/// The noise streams of measurements, apart from those of the sampler's steps.
 const MEASUREMENT_NOISE: u16 = u16::MAX;
+const SHOT_NOISE: u16 = u16::MAX - 1;
 
 /// The inverse of [`measurement`]: `y` as a picture in units of light, black where nothing was
 /// measured.

@@ -102,29 +102,29 @@ impl Stage for Planes {
     }
 
     /// Chroma linearly between the centres of blocks.
-    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {
+    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32], x: &mut [f32]) {
         let (across, down, width) = (self.across, self.down, self.input.width);
         let blocks = self.output().width;
         let at = |channel: usize, row: usize, column: usize| {
             y[(channel * support.len() + row - support.start) * blocks + column]
         };
-        let mut x = Vec::with_capacity(3 * rows.len() * width);
-        for i in rows.clone() {
-            for j in 0..width {
-                x.push(at((i % down) * across + j % across, i / down, j / across));
+        let (luma, chroma) = x.split_at_mut(rows.len() * width);
+        for (i, row) in rows.clone().zip(luma.chunks_exact_mut(width)) {
+            for (j, x) in row.iter_mut().enumerate() {
+                *x = at((i % down) * across + j % across, i / down, j / across);
             }
         }
-        for channel in [across * down, across * down + 1] {
-            for i in rows.clone() {
+        for (c, plane) in chroma.chunks_exact_mut(rows.len() * width).enumerate() {
+            let channel = across * down + c;
+            for (i, row) in rows.clone().zip(plane.chunks_exact_mut(width)) {
                 let (top, bottom, v) = between(i, down, self.output().height);
-                for j in 0..width {
+                for (j, x) in row.iter_mut().enumerate() {
                     let (left, right, u) = between(j, across, blocks);
                     let row = |r| at(channel, r, left) * (1.0 - u) + at(channel, r, right) * u;
-                    x.push(row(top) * (1.0 - v) + row(bottom) * v);
+                    *x = row(top) * (1.0 - v) + row(bottom) * v;
                 }
             }
         }
-        x
     }
 }
 

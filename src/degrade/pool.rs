@@ -84,9 +84,10 @@ impl Stage for Pool {
         bicubic::support(rows, self.input.height, self.factor)
     }
 
-    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32> {
+    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32], x: &mut [f32]) {
         let Shape { height, width, .. } = self.input;
         let from = Shape { height: support.len(), ..self.output() };
-        bicubic::upsample_rows(y, from, support.start, height, width, self.factor, rows)
+        let whole = (height, width);
+        bicubic::upsample_rows(y, from, support.start, whole, self.factor, rows, x);
     }
 }

@@ -32,7 +32,7 @@ pub struct Psf {
     kernel: (usize, usize),
     taps: Vec<f32>,
     grid: Grid,
-    /// The kernel's transform on the grid.
+    /// The kernel's transform on the grid, column by column.
     response: Vec<Complex<f32>>,
     smallest: f32,
     row_sum: f32,
@@ -82,6 +82,8 @@ impl Psf {
             response[i / width * grid.width + i % width] = Complex::new((k / sum) as f32, 0.0);
         }
         grid.transform(&mut response);
+        let columns = (0..grid.width).flat_map(|x| (0..grid.height).map(move |y| (y, x)));
+        let response: Vec<_> = columns.map(|(y, x)| response[y * grid.width + x]).collect();
         let smallest = response.iter().map(|k| k.norm()).fold(f32::MAX, f32::min);
         let taps: Vec<f32> = kernel.iter().map(|k| (k / sum) as f32).collect();
         let row_sum = taps.iter().map(|k| k.abs()).sum();
@@ -118,7 +120,7 @@ impl Psf {
                     }
                 }
             }
-            self.grid.filter(&mut buffer, |i| filter(self.response[i]));
+            self.grid.filter(&mut buffer, &self.response, &filter);
             for (part, plane) in to.chunks_mut(to_shape.plane()).enumerate() {
                 for (i, row) in plane.chunks_mut(to_shape.width).enumerate() {
                     let at = (to_at.0 + i) * width + to_at.1;
@@ -152,6 +154,12 @@ impl LinearMap for Psf {
     fn adjoint(&self, y: &[f32], x: &mut [f32]) {
         let from = (y, self.measurement(), self.offset());
         self.through(from, (x, self.scene, (0, 0)), |k| k.conj());
+    }
+
+    fn gram(&self, y: &[f32], out: &mut [f32]) {
+        // What A^T spreads lies within the scene: nothing needs to be cut between the two.
+        let (shape, at) = (self.measurement(), self.offset());
+        self.through((y, shape, at), (out, shape, at), |k| Complex::new(k.norm_sqr(), 0.0));
     }
 
     fn precondition(&self, eta: f32, r: &[f32], out: &mut [f32]) {
@@ -243,14 +251,19 @@ impl Grid {
         });
     }
 
-    /// Multiplies the spectrum of a picture by `factor(index)`.
-    fn filter(&self, picture: &mut [Complex<f32>], factor: impl Fn(usize) -> Complex<f32>) {
+    /// Multiplies the spectrum of a picture by `factor(response)`; `response` is in columns.
+    fn filter(
+        &self,
+        picture: &mut [Complex<f32>],
+        response: &[Complex<f32>],
+        factor: impl Fn(Complex<f32>) -> Complex<f32>,
+    ) {
         self.rows[0].process(picture);
         let scale = 1.0 / (self.height * self.width) as f32;
         self.each_column(picture, |x, column, scratch| {
             self.columns[0].process_with_scratch(column, scratch);
-            for (y, c) in column.iter_mut().enumerate() {
-                *c = *c * factor(y * self.width + x) * scale;
+            for (c, k) in column.iter_mut().zip(&response[x * self.height..]) {
+                *c *= factor(*k) * scale;
             }
             self.columns[1].process_with_scratch(column, scratch);
         });

@@ -12,7 +12,8 @@ use std::ops::Range;
 use super::filling::Filling;
 use super::{Degradation, Reach, Spectrum, blocks, full_width};
 use crate::error::{Error, Result};
-use crate::frame::{Region, Shape, rows_of};
+use crate::frame::{Region, Shape, crop};
+use crate::scratch::{Buffer, zeros};
 
 /// Colour cannot be guessed from a window's worth of context: from higher levels than this the
 /// prior lets it drift away from the classical estimate's gray.
@@ -65,9 +66,9 @@ pub trait Stage: Send + Sync {
     fn classical_bytes(&self) -> u64 {
         0
     }
-    /// A classical estimate of the input's `rows` (whole blocks, up to the last) from the rows
+    /// A classical estimate `x` of the input's `rows` (whole blocks, up to the last) from the rows
     /// `support` of the output, both as they would look without loss of brightness.
-    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32]) -> Vec<f32>;
+    fn classical(&self, rows: Range<usize>, support: Range<usize>, y: &[f32], x: &mut [f32]);
 }
 
 /// A chain of stages, applied first to last.
@@ -111,12 +112,10 @@ impl DisjointRows {
         chain.spectrum = if flat { Spectrum::Flat(max) } else { Spectrum::Diagonal { min, max } };
         if !complete {
             // A mosaic is filled colour by colour, also behind a mask.
-            let mut behind = chain.stages.iter().rev().take_while(|s| s.scale() == 1);
-            let mosaic = behind.any(|s| s.is_mosaic());
             let block = chain.classical_block();
             let support = |top| chain.unfilled_support(top..(top + block).min(scene.height));
             let supports = (0..scene.height).step_by(block).map(support).collect();
-            chain.filling = Some(Filling::new(&chain, mosaic, supports));
+            chain.filling = Some(Filling::new(&chain, chain.is_mosaic(), supports));
         }
         Ok(chain)
     }
@@ -125,7 +124,7 @@ impl DisjointRows {
     /// them say something.
     fn unfilled_support(&self, rows: Range<usize>) -> Range<usize> {
         let measured = self.measured_rows(rows.clone());
-        let support = self.needs(rows).pop().unwrap_or_default();
+        let support = self.needs(rows, self.stages.len());
         // The measurement of the rows themselves is used besides.
         support.start.min(measured.start)..support.end.max(measured.end)
     }
@@ -153,18 +152,21 @@ impl DisjointRows {
         full_width(rows.start * scale..(rows.end * scale).min(self.scene.height), self.scene)
     }
 
-    /// The rows that a classical estimate of the scene's `rows` makes use of, from the scene to
-    /// the measurement: in front of each stage, and at last behind all of them.
-    fn needs(&self, rows: Range<usize>) -> Vec<Range<usize>> {
-        let mut needs = vec![rows];
-        for (i, stage) in self.stages.iter().enumerate() {
-            let rows = stage.classical_support(needs[i].clone());
+    /// The rows that a classical estimate of the scene's `rows` makes use of in front of the
+    /// `count`th stage, or behind all of them.
+    fn needs(&self, rows: Range<usize>, count: usize) -> Range<usize> {
+        self.stages[..count].iter().enumerate().fold(rows, |rows, (i, stage)| {
+            let rows = stage.classical_support(rows);
             // The next stage makes its estimates in blocks.
             let block = self.stages.get(i + 1).map_or(1, |s| s.classical_block());
             let end = rows.end.next_multiple_of(block).min(stage.output().height);
-            needs.push(rows.start / block * block..end);
-        }
-        needs
+            rows.start / block * block..end
+        })
+    }
+
+    /// The region of the input of the `count`th stage that belongs to one of the scene.
+    fn region_of(&self, region: Region, count: usize) -> Region {
+        self.stages[..count].iter().fold(region, |r, s| s.output_region(r))
     }
 
     /// Runs the stages over `region` with entries to the power `power`.
@@ -173,18 +175,19 @@ impl DisjointRows {
             return y.copy_from_slice(x);
         };
         let mut region = region;
-        let mut held: Option<Vec<f32>> = None;
+        let mut held: Option<Buffer<f32>> = None;
         for stage in before {
             let next = stage.output_region(region);
-            let mut out = vec![0.0; next.shape(stage.output().channels).len()];
-            stage.apply(region, power, held.as_deref().unwrap_or(x), &mut out);
+            let mut out = zeros(next.shape(stage.output().channels).len());
+            stage.apply(region, power, held.as_ref().map_or(x, |h| h), &mut out);
             (region, held) = (next, Some(out));
         }
-        last.apply(region, power, held.as_deref().unwrap_or(x), y);
+        last.apply(region, power, held.as_ref().map_or(x, |h| h), y);
     }
 
     fn on_ones(&self, region: Region, power: i32, out: &mut [f32]) {
-        let ones = vec![1.0; region.shape(self.scene.channels).len()];
+        let mut ones = zeros(region.shape(self.scene.channels).len());
+        ones.fill(1.0);
         self.forward(region, power, &ones, out);
     }
 }
@@ -217,32 +220,28 @@ impl Degradation for DisjointRows {
         let Some((first, after)) = self.stages.split_first() else {
             return x.copy_from_slice(y);
         };
-        let mut regions = vec![region];
-        regions.extend(self.stages.iter().scan(region, |r, s| {
-            *r = s.output_region(*r);
-            Some(*r)
-        }));
-        let mut held: Option<Vec<f32>> = None;
-        for (stage, region) in after.iter().zip(&regions[1..]).rev() {
-            let mut out = vec![0.0; region.shape(stage.input().channels).len()];
-            stage.adjoint(*region, held.as_deref().unwrap_or(y), &mut out);
+        let mut held: Option<Buffer<f32>> = None;
+        for (i, stage) in after.iter().enumerate().rev() {
+            let region = self.region_of(region, i + 1);
+            let mut out = zeros(region.shape(stage.input().channels).len());
+            stage.adjoint(region, held.as_ref().map_or(y, |h| h), &mut out);
             held = Some(out);
         }
-        first.adjoint(region, held.as_deref().unwrap_or(y), x);
+        first.adjoint(region, held.as_ref().map_or(y, |h| h), x);
     }
 
     fn pinv(&self, region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
-        let scaled: Vec<f32> = if let Spectrum::Flat(s) = self.spectrum {
+        let scaled = if let Spectrum::Flat(s) = self.spectrum {
             // Unmeasured rows are all zero: whatever stands there, the adjoint drops it.
             let factor = weight(s) / (s * s);
-            y.iter().map(|v| v * factor).collect()
+            Buffer::collect(y.len(), y.iter().map(|v| v * factor))
         } else {
-            let mut d = vec![0.0; y.len()];
+            let mut d = zeros(y.len());
             self.on_ones(region, 2, &mut d);
-            let scale = |(v, d): (&f32, &f32)| {
-                if *d > 0.0 { v * (weight(d.sqrt()) / d) } else { 0.0 }
-            };
-            y.iter().zip(&d).map(scale).collect()
+            for (d, v) in d.iter_mut().zip(y) {
+                *d = if *d > 0.0 { v * (weight(d.sqrt()) / *d) } else { 0.0 };
+            }
+            d
         };
         self.adjoint(region, &scaled, x);
     }
@@ -280,6 +279,10 @@ impl Degradation for DisjointRows {
         }
     }
 
+    fn is_mosaic(&self) -> bool {
+        self.stages.iter().rev().take_while(|s| s.scale() == 1).any(|s| s.is_mosaic())
+    }
+
     fn loses_colour(&self) -> bool {
         self.stages.iter().any(|s| s.loses_colour())
     }
@@ -310,35 +313,46 @@ impl Degradation for DisjointRows {
         }
     }
 
-    fn classical_rows(&self, rows: Range<usize>, y: &[f32]) -> Vec<f32> {
+    fn classical_rows(&self, rows: Range<usize>, y: &[f32], x: &mut [f32]) {
         let support = self.classical_support(rows.clone());
         let shape = Shape { height: support.len(), ..self.measurement() };
-        let mut gain = vec![0.0; y.len()];
+        let mut gain = zeros(y.len());
         self.dc_gain(self.scene_of(support.clone()), &mut gain);
-        let mut v: Vec<f32> =
-            y.iter().zip(&gain).map(|(y, g)| if *g > 0.0 { y / g } else { 0.0 }).collect();
+        let bright = y.iter().zip(&*gain).map(|(y, g)| if *g > 0.0 { y / g } else { 0.0 });
+        let mut v = Buffer::collect(y.len(), bright);
         if let Some(filling) = &self.filling {
             filling.fill(&mut v, &gain, shape);
         }
         drop(gain);
-        let needs = self.needs(rows.clone());
         let mut held = support.clone();
         for (i, stage) in self.stages.iter().enumerate().rev() {
-            v = stage.classical(needs[i].clone(), held, &v);
-            held = needs[i].clone();
+            let needs = self.needs(rows.clone(), i);
+            if i == 0 {
+                stage.classical(needs, held, &v, x);
+                break;
+            }
+            let Shape { channels, width, .. } = stage.input();
+            let mut made = zeros(channels * needs.len() * width);
+            stage.classical(needs.clone(), held, &v, &mut made);
+            (v, held) = (made, needs);
         }
+        if self.stages.is_empty() {
+            x.copy_from_slice(&v);
+        }
+        drop(v);
         // What was measured is known better than any guess.
         let region = Region { y: rows.start, x: 0, height: rows.len(), width: self.scene.width };
         let measured = self.measured_rows(rows);
         let top = measured.start - support.start;
-        let y = rows_of(y, shape, top..top + measured.len());
-        let mut r = vec![0.0; y.len()];
-        self.apply(region, &v, &mut r);
-        r.iter_mut().zip(&y).for_each(|(r, y)| *r = y - *r);
-        let mut correction = vec![0.0; v.len()];
+        let within = full_width(top..top + measured.len(), shape);
+        let mut own = zeros(within.shape(shape.channels).len());
+        crop(y, shape, within, &mut own);
+        let mut r = zeros(own.len());
+        self.apply(region, x, &mut r);
+        r.iter_mut().zip(&*own).for_each(|(r, y)| *r = y - *r);
+        let mut correction = zeros(x.len());
         self.pinv(region, &r, &|_| 1.0, &mut correction);
-        v.iter_mut().zip(&correction).for_each(|(v, c)| *v += c);
-        v
+        x.iter_mut().zip(&*correction).for_each(|(x, c)| *x += c);
     }
 }
 

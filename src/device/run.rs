@@ -58,6 +58,10 @@ impl Job<'_> {
     pub fn graphs(&self) -> Result<Vec<(Grid, TypedModel)>> {
         let Job { a, model, settings, precision } = *self;
         sampler::check(a, a.measurement(), model, settings)?;
+        if settings.camera.is_some() {
+            let why = "device: expected noise of one strength, found a camera's";
+            return Err(Error::Usage(why.into()));
+        }
         let closed = supports(a)?;
         let plan = Plan { a, closed: &closed, model, settings, precision, batch: BATCH };
         let mut graphs: Vec<(Grid, TypedModel)> = Vec::new();

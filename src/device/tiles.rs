@@ -19,7 +19,7 @@ pub struct Batch {
 /// The tiles of a grid in batches of at most `most`.
 pub fn batches(grid: &Grid, most: usize) -> Vec<Batch> {
     let mut sizes: Vec<Batch> = Vec::new();
-    for (i, tile) in grid.tiles(0..grid.rows.len()).iter().enumerate() {
+    for (i, tile) in grid.tiles().enumerate() {
         let (height, width) = (tile.rows.size, tile.columns.size);
         match sizes.iter_mut().find(|b| (b.height, b.width) == (height, width)) {
             Some(batch) => batch.tiles.push(i),
@@ -73,12 +73,11 @@ fn extend(
 pub fn assemble(wires: &mut Wires, grid: &Grid, of: &[(OutletId, usize)]) -> TractResult<OutletId> {
     let across = grid.columns.len();
     let mut rows = Vec::with_capacity(grid.rows.len());
-    for (i, tiles) in grid.tiles(0..grid.rows.len()).chunks(across).enumerate() {
+    for (i, row) in of.chunks(across).enumerate() {
         let mut cores = Vec::with_capacity(across);
-        for (j, tile) in tiles.iter().enumerate() {
-            let (batch, item) = of[i * across + j];
+        for (j, &(batch, item)) in row.iter().enumerate() {
             let window = wires.slice(batch, 0, item, item + 1)?;
-            cores.push(core(wires, window, tile)?);
+            cores.push(core(wires, window, &grid.tile(i * across + j))?);
         }
         rows.push(wires.concat(3, &cores)?);
     }

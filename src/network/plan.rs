@@ -123,7 +123,8 @@ impl Plan {
         described.collect()
     }
 
-    pub(super) fn reserve(&self, memory: &mut super::Memory) {
+    /// Makes room in `memory` for a run.
+    pub fn reserve(&self, memory: &mut super::Memory) {
         memory.reserve(self.arena, self.scratch, self.channels);
     }
 

@@ -144,6 +144,7 @@ fn memory(job: &Job, grids: &[Grid], threads: usize, band: usize) -> Result<Memo
         threads,
         blends: job.settings.generative < 1.0,
         draws: job.settings.mode != Mode::Faithful,
+        camera: job.settings.camera.is_some(),
     };
     let network = used * (engine as u64 + rows::tile_bytes(a, core));
     Ok(Memory {

@@ -4,13 +4,14 @@ use std::ops::Range;
 
 use crate::degrade::{Degradation, Reach, full_width};
 use crate::sampler::grid::Grid;
-use crate::sampler::order::{Order, Task};
+use crate::sampler::order::{Order, Places, Task};
 
 const FLOAT: u64 = size_of::<f32>() as u64;
 /// What a row costs besides its values: its place in the list and the allocator's own.
 const ROW: u64 = 40;
 
 /// How a restoration goes about it, as far as it matters for its rows.
+#[derive(Clone, Copy)]
 pub struct Way {
     /// Rows of tiles at a time.
     pub band: usize,
@@ -20,6 +21,8 @@ pub struct Way {
     pub blends: bool,
     /// Whether noise is drawn.
     pub draws: bool,
+    /// Whether the noise differs from value to value.
+    pub camera: bool,
 }
 
 /// The most bytes that rows and the buffers of a task take together, beside `network` bytes that
@@ -36,7 +39,8 @@ fn peaks(a: &dyn Degradation, grids: &[Grid], way: &Way) -> (u64, u64) {
     let scene_row = row(scene.channels * scene.width);
     let measured_row = row(measurement.channels * measurement.width);
     let steps = grids.len();
-    let mut order = Order::new(a, grids, way.band, way.threads);
+    let mut places = Places::default();
+    let mut order = Order::new(a, grids, way.band, way.threads, &mut places);
     let (mut y, mut started) = (Held::default(), Held::default());
     let mut states = vec![Held::default(); steps + 1];
     // First before any tile, then beside the network.
@@ -63,15 +67,15 @@ fn peaks(a: &dyn Degradation, grids: &[Grid], way: &Way) -> (u64, u64) {
                 match a.reach() {
                     Reach::Local => {
                         let at_once = way.threads.min(grids[step].len()) as u64;
-                        at_once * projection(a, grids[step].largest_core(), way.draws)
+                        at_once * projection(a, grids[step].largest_core(), way)
                     }
                     Reach::Global => {
                         let whole = scene.plane();
-                        tile_bytes(a, whole) + projection(a, whole, way.draws)
+                        tile_bytes(a, whole) + projection(a, whole, way)
                     }
                 }
             }
-            Task::Finish { rows } => finish(a, rows.len()),
+            Task::Finish { rows } => finish(a, rows.len(), way),
         };
         most = most.max(held(&y, &started, &states) + buffers);
         y.first = order.first_of_measurement();
@@ -126,21 +130,22 @@ fn measured_share(a: &dyn Degradation, values: u64) -> u64 {
 }
 
 /// Buffers of a projection of `pixels` of the scene besides: the scaled residual, and a draw's
-/// kinds of noise.
-fn projection(a: &dyn Degradation, pixels: usize, draws: bool) -> u64 {
+/// kinds of noise, or the strength of each value's.
+fn projection(a: &dyn Degradation, pixels: usize, way: &Way) -> u64 {
     let values = (pixels * a.scene().channels) as u64;
     // An operator over the whole frame has buffers of its own.
     let own = if a.rows_overlap() { a.classical_bytes() } else { 0 };
-    own + FLOAT * (measured_share(a, values) + if draws { 4 * values } else { 0 })
+    let measured = measured_share(a, values) * if way.camera { 3 } else { 1 };
+    own + FLOAT * (measured + if way.draws { 4 * values } else { 0 })
 }
 
 /// Buffers of the last pass over some rows, and of their way into the file and the certificate.
-fn finish(a: &dyn Degradation, rows: usize) -> u64 {
+fn finish(a: &dyn Degradation, rows: usize, way: &Way) -> u64 {
     let region = full_width(0..rows, a.scene());
     let pixels = region.area();
     FLOAT * (5 * a.scene().channels * pixels) as u64
         + tile_bytes(a, pixels)
-        + projection(a, pixels, false)
+        + projection(a, pixels, &Way { draws: false, camera: false, ..*way })
 }
 
 /// Values of the measurement that are converted at a time.

@@ -53,8 +53,12 @@ impl Prior for Coded<'_> {
             to_rgb: self.to_rgb,
             from_rgb: self.to_rgb.inverse(),
             gain: self.gain,
-            rgb: Vec::new(),
+            rgb: vec![0.0; self.channels() * height * width],
         }))
+    }
+
+    fn prepare(&self, windows: &[(usize, usize)], threads: usize) -> Result<()> {
+        self.inner.prepare(windows, threads)
     }
 
     fn allows_for_equal_noise(&self) -> bool {

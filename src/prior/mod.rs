@@ -56,6 +56,12 @@ pub trait Prior: Send + Sync {
     fn diffusion(&self) -> &Diffusion;
     /// A worker for windows of `height x width`, both multiples of [`multiple`](Prior::multiple).
     fn evaluator(&self, height: usize, width: usize) -> Result<Box<dyn Evaluator>>;
+    /// Makes now what `threads` evaluators at a time need for windows of these sizes (height,
+    /// width), so that evaluations allocate nothing. By default nothing is made in advance.
+    fn prepare(&self, windows: &[(usize, usize)], threads: usize) -> Result<()> {
+        let _ = (windows, threads);
+        Ok(())
+    }
     /// Whether the levels that it is asked at already stand for noise that is the same in all
     /// channels, as a gray scene's is.
     fn allows_for_equal_noise(&self) -> bool {

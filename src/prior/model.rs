@@ -333,6 +333,22 @@ impl Prior for Model {
         }))
     }
 
+    fn prepare(&self, windows: &[(usize, usize)], threads: usize) -> Result<()> {
+        for &(height, width) in windows {
+            // What tract runs allocates anyhow.
+            #[cfg_attr(not(feature = "onnx"), allow(irrefutable_let_patterns))]
+            let Compiled::Whole(plan) = self.plan(height, width)? else { continue };
+            let mut idle = self.idle.lock().unwrap_or_else(|e| e.into_inner());
+            let more = threads.saturating_sub(idle.len());
+            idle.extend((0..more).map(|_| Default::default()));
+            for (memory, window) in idle.iter_mut() {
+                plan.reserve(memory);
+                window.fit(&self.manifest, height, width);
+            }
+        }
+        Ok(())
+    }
+
     fn identity(&self) -> Identity {
         let sha256 = match &self.source {
             Source::Packed(packed) => packed.sha256.clone(),

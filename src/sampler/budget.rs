@@ -214,7 +214,7 @@ fn levels(prior: &dyn Prior, all: &[Level], count: usize) -> Vec<Level> {
 
 /// The tiles that step `k` has to do: core, pixels of the window, and how much is to be gained.
 fn wanted(warm: &Warm, grid: &Grid, k: usize) -> Vec<(Region, usize, f64)> {
-    let tiles = grid.tiles(0..grid.rows.len()).into_iter();
+    let tiles = grid.tiles();
     let wanted = tiles.filter(|tile| warm.wants(k, tile.core()));
     let measure = |tile: super::grid::Tile| {
         let pixels = tile.rows.size * tile.columns.size;

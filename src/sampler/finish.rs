@@ -2,6 +2,7 @@
 
 use crate::degrade::Degradation;
 use crate::frame::Region;
+use crate::scratch::zeros;
 
 /// Clips `region` to `[-1, 1]`, and for a noise-free measurement makes `A x = y` exact again.
 pub fn finish(a: &dyn Degradation, region: Region, y: &[f32], sigma_y: f64, x: &mut [f32]) {
@@ -129,22 +130,24 @@ pub fn into_box(a: &dyn Degradation, region: Region, y: &[f32], x: &mut [f32]) {
     // A thirtieth of a 16-bit code value; sums of float32 are not much better.
     const ENOUGH: f32 = 1e-6;
     x.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
-    let mut s = vec![0.0; y.len()];
+    let mut s = zeros(y.len());
     a.singular_values(region, &mut s);
-    let mut r = vec![0.0; y.len()];
-    let mut free = vec![0.0; x.len()];
-    let mut free_share = vec![0.0; y.len()];
+    let mut r = zeros(y.len());
+    let mut free = zeros(x.len());
+    let mut free_share = zeros(y.len());
+    let mut step = zeros(x.len());
     for _ in 0..ROUNDS {
         a.apply(region, x, &mut r);
         r.iter_mut()
             .zip(y)
-            .zip(&s)
+            .zip(&*s)
             .for_each(|((r, y), s)| *r = if *s > 0.0 { y - *r } else { 0.0 });
+        // Where a pixel is asked to go, and whether it can. Asked also where nothing is amiss: then
+        // every frame takes the same buffers.
+        a.adjoint(region, &r, &mut free);
         if r.iter().all(|r| r.abs() <= ENOUGH) {
             return;
         }
-        // Where a pixel is asked to go, and whether it can.
-        a.adjoint(region, &r, &mut free);
         for (f, v) in free.iter_mut().zip(&*x) {
             let can = if *f > 0.0 { *v < 1.0 } else { *v > -1.0 };
             *f = if can { *f } else { 0.0 };
@@ -152,14 +155,11 @@ pub fn into_box(a: &dyn Degradation, region: Region, y: &[f32], x: &mut [f32]) {
         // One step of steepest descent over the free pixels is exact for rows that do not
         // overlap: A applied to the direction says how far to go, row by row.
         a.apply(region, &free, &mut free_share);
-        let scaled: Vec<f32> = r
-            .iter()
-            .zip(&free_share)
-            .map(|(r, f)| if *f != 0.0 { r * (r / f) } else { 0.0 })
-            .collect();
-        let mut step = vec![0.0; x.len()];
-        a.adjoint(region, &scaled, &mut step);
-        for ((v, s), f) in x.iter_mut().zip(&step).zip(&free) {
+        for (r, f) in r.iter_mut().zip(&*free_share) {
+            *r = if *f != 0.0 { *r * (*r / f) } else { 0.0 };
+        }
+        a.adjoint(region, &r, &mut step);
+        for ((v, s), f) in x.iter_mut().zip(&*step).zip(&*free) {
             if *f != 0.0 {
                 *v = (*v + s).clamp(-1.0, 1.0);
             }

@@ -92,13 +92,15 @@ pub struct Tile {
 }
 
 impl Grid {
-    /// The tiles of some rows of the grid.
-    pub fn tiles(&self, rows: std::ops::Range<usize>) -> Vec<Tile> {
-        let row = |rows: &Span| {
-            let rows = *rows;
-            self.columns.iter().map(move |&columns| Tile { rows, columns }).collect::<Vec<_>>()
-        };
-        self.rows[rows].iter().flat_map(row).collect()
+    /// A tile, counted row by row.
+    pub fn tile(&self, i: usize) -> Tile {
+        let columns = self.columns.len();
+        Tile { rows: self.rows[i / columns], columns: self.columns[i % columns] }
+    }
+
+    /// All tiles, row by row.
+    pub fn tiles(&self) -> impl Iterator<Item = Tile> {
+        (0..self.len()).map(|i| self.tile(i))
     }
 
     /// Number of tiles.

@@ -3,23 +3,27 @@
 
 mod budget;
 mod change;
+mod crew;
 mod defaults;
 mod finish;
 pub mod grid;
 pub mod order;
 mod pace;
+mod restorer;
 mod step;
 mod strip;
 #[cfg(test)]
 pub(crate) mod tests;
 mod warm;
 mod wavefront;
+mod worker;
 
 pub use budget::{Budget, Clock, machine_clock};
 pub use defaults::{Defaults, defaults};
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) use finish::finish;
 pub use finish::{CONTENT, between, into_box, kept_residual, rms};
+pub use restorer::Restorer;
 #[cfg(any(test, feature = "cuda"))]
 pub(crate) use step::{Amplitudes, Steps, ddnm_plus, effective_eta};
 #[cfg(any(test, feature = "cuda"))]
@@ -28,12 +32,13 @@ pub use warm::{Memory, Warm};
 
 use std::ops::ControlFlow;
 
-use crate::degrade::Degradation;
+use crate::degrade::{CameraNoise, Degradation};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameRows, Region, Rows, Shape};
 use crate::prior::Prior;
 use crate::schedule::Level;
 use grid::{Grid, Tiling};
+use wavefront::{Part, Wavefront};
 
 /// What the restoration aims at.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -61,6 +66,8 @@ pub struct Settings {
     /// Noise of the measurement: standard deviation in units of `[-1, 1]`
     /// (`code values / 127.5`).
     pub sigma_y: f64,
+    /// Where the noise differs from value to value: how. `sigma_y` is then that of a typical one.
+    pub camera: Option<CameraNoise>,
     /// The noise levels, falling; each costs one evaluation of the prior.
     pub levels: Vec<Level>,
     /// How far the result goes from the classical estimate (0) to what the prior makes of it (1);
@@ -82,8 +89,9 @@ pub struct Progress {
     pub total: usize,
 }
 
-/// Called after each tile; may stop the restoration, which then ends with [`Error::Interrupted`].
-pub type OnProgress<'a> = &'a mut (dyn FnMut(Progress) -> ControlFlow<()> + Send);
+/// Called for each tile that is done, on the thread that called; may stop the restoration, which
+/// then ends with [`Error::Interrupted`].
+pub type OnProgress<'a> = &'a mut dyn FnMut(Progress) -> ControlFlow<()>;
 
 /// The tiles of a restoration: how they lie and how many there are.
 pub fn tiling(a: &dyn Degradation, prior: &dyn Prior, levels: &[Level]) -> Tiling {
@@ -128,7 +136,7 @@ pub fn restore_rows(
     progress: OnProgress,
 ) -> Result<()> {
     check(a, y.shape(), prior, settings)?;
-    wavefront::run(a, y, prior, settings, None, done, progress)
+    run(a, y, prior, settings, None, done, progress)
 }
 
 /// [`restore_rows`] for a measurement and a result in memory; `y` is as from
@@ -158,16 +166,33 @@ pub fn restore_warm(
         return Err(Error::Usage("warm: expected the mode faithful, found sample".into()));
     }
     let mut x = Frame::filled(a.scene(), 0.0);
-    let mut done = |part: Finished| {
+    let rows = &mut FrameRows::new(y);
+    run(a, rows, prior, settings, warm, &mut into_frame(&mut x), progress)?;
+    Ok(x)
+}
+
+/// Collects finished rows.
+fn into_frame(x: &mut Frame) -> impl FnMut(Finished) -> Result<()> {
+    |part| {
         let (from, len) = (part.region.y * part.region.width, part.region.area());
         for (c, plane) in part.x.chunks_exact(len).enumerate() {
             x.channel_mut(c)[from..from + len].copy_from_slice(plane);
         }
         Ok(())
-    };
-    let rows = &mut FrameRows::new(y);
-    wavefront::run(a, rows, prior, settings, warm, &mut done, progress)?;
-    Ok(x)
+    }
+}
+
+fn run(
+    a: &dyn Degradation,
+    y: &mut dyn Rows,
+    prior: &dyn Prior,
+    settings: &Settings,
+    warm: Option<&Warm>,
+    done: OnFinished,
+    progress: OnProgress,
+) -> Result<()> {
+    let (a, prior) = (Part::Lent(a), Part::Lent(prior));
+    Wavefront::new(a, prior, warm, settings.clone(), false).once(y, done, progress)
 }
 
 pub(crate) fn check(
@@ -194,6 +219,30 @@ pub(crate) fn check(
     if !(settings.sigma_y >= 0.0 && settings.sigma_y.is_finite()) {
         let found = settings.sigma_y;
         return Err(Error::Usage(format!("noise: expected 0 or more, found {found}")));
+    }
+    if settings.camera.is_some() {
+        check_camera(a, settings)?;
+    }
+    Ok(())
+}
+
+/// What noise that differs from value to value can be used with.
+fn check_camera(a: &dyn Degradation, settings: &Settings) -> Result<()> {
+    if !a.is_picture() {
+        let why = format!(
+            "noise: expected one strength for all values of `{}`, which are no \
+                           light, found a camera's noise",
+            a.spec()
+        );
+        return Err(Error::Usage(why));
+    }
+    if a.rows_overlap() && settings.mode != Mode::Faithful {
+        let why = format!(
+            "noise: expected one strength for all values, or the mode faithful, \
+                           for `{}`, found a camera's noise",
+            a.spec()
+        );
+        return Err(Error::Usage(why));
     }
     Ok(())
 }

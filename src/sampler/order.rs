@@ -39,16 +39,35 @@ pub struct Order<'a> {
     /// Rows of the scene with a classical estimate.
     started: usize,
     /// Next row of tiles, per step.
-    next_row: Vec<usize>,
+    next_row: &'a mut [usize],
     /// Rows of each state that are final; state 0 is what the first step sees.
-    complete: Vec<usize>,
+    complete: &'a mut [usize],
     finished: usize,
+}
+
+/// What an [`Order`] keeps per step, to be used again for the next frame.
+#[derive(Debug, Clone, Default)]
+pub struct Places {
+    next_row: Vec<usize>,
+    complete: Vec<usize>,
 }
 
 impl<'a> Order<'a> {
     /// The order for the tiles `grids` of each step, at most `band` rows of them and `blocks`
     /// blocks of the classical estimate at a time.
-    pub fn new(a: &'a dyn Degradation, grids: &'a [Grid], band: usize, blocks: usize) -> Order<'a> {
+    pub fn new(
+        a: &'a dyn Degradation,
+        grids: &'a [Grid],
+        band: usize,
+        blocks: usize,
+        places: &'a mut Places,
+    ) -> Order<'a> {
+        for (per_step, len) in
+            [(&mut places.next_row, grids.len()), (&mut places.complete, grids.len() + 1)]
+        {
+            per_step.clear();
+            per_step.resize(len, 0);
+        }
         Order {
             starts: blocks.saturating_mul(a.classical_block()),
             a,
@@ -56,8 +75,8 @@ impl<'a> Order<'a> {
             band,
             height: a.scene().height,
             started: 0,
-            next_row: vec![0; grids.len()],
-            complete: vec![0; grids.len() + 1],
+            next_row: &mut places.next_row,
+            complete: &mut places.complete,
             finished: 0,
         }
     }

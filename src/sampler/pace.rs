@@ -143,6 +143,10 @@ impl Prior for Timed<'_> {
         Ok(Box::new(TimedAt { inner, watch: self.watch.clone(), pixels: height * width }))
     }
 
+    fn prepare(&self, windows: &[(usize, usize)], threads: usize) -> Result<()> {
+        self.inner.prepare(windows, threads)
+    }
+
     fn allows_for_equal_noise(&self) -> bool {
         self.inner.allows_for_equal_noise()
     }

@@ -3,11 +3,12 @@
 
 use super::strip::Strip;
 use super::{Mode, NoiseRule, Settings};
-use crate::degrade::Degradation;
+use crate::degrade::{CameraNoise, Degradation, weighted};
 use crate::frame::Region;
 use crate::noise::NoiseField;
 use crate::prior::Prior;
 use crate::schedule::Level;
+use crate::scratch::{Buffer, zeros};
 
 /// Noise draw of the starting state; those of the steps follow it.
 const START: u16 = 0;
@@ -24,7 +25,28 @@ pub struct Buffers {
     residual: Vec<f32>,
     measured: Vec<f32>,
     correction: Vec<f32>,
+    /// Standard deviation of the noise of each measured value, where they differ.
+    sigmas: Vec<f32>,
+    singular: Vec<f32>,
 }
+
+impl Buffers {
+    /// Makes them as large as those of another thread.
+    pub fn cover(&mut self, other: &Buffers) {
+        room(&mut self.residual, other.residual.len());
+        room(&mut self.measured, other.measured.len());
+        room(&mut self.correction, other.correction.len());
+        room(&mut self.sigmas, other.sigmas.len());
+        room(&mut self.singular, other.singular.len());
+    }
+}
+
+/// The weight of a direction of the measurement, from its singular value and its noise.
+type Weight<'a> = &'a dyn Fn(f32, f64) -> f32;
+
+/// Noise (standard deviation) and singular value of each measured value; `None` where the noise
+/// is the same for all.
+type Noise<'a> = Option<(&'a [f32], &'a [f32])>;
 
 /// The first `len` values of a buffer that grows to what is needed; what they hold is left from
 /// before.
@@ -69,10 +91,10 @@ impl Steps<'_> {
         let Mode::Sample { seed, .. } = self.settings.mode else { return };
         let level = self.settings.levels[0];
         let field = NoiseField { seed, frame: self.settings.frame, draw: START };
-        let mut z = vec![0.0; x.len()];
+        let mut z = zeros(x.len());
         field.fill(region, self.a.scene().channels, &mut z);
         let (signal, noise) = (level.signal() as f32, level.noise() as f32);
-        x.iter_mut().zip(&z).for_each(|(x, z)| *x = signal * *x + noise * z);
+        x.iter_mut().zip(&*z).for_each(|(x, z)| *x = signal * *x + noise * z);
     }
 
     /// Whether states carry noise: the measurement's own, or what a draw puts in.
@@ -124,11 +146,15 @@ impl Steps<'_> {
     ) {
         x0.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
         let (level, next) = (self.settings.levels[k], self.next_level(k));
-        let sigma_y = self.settings.sigma_y;
+        if let Some(camera) = &self.settings.camera {
+            self.look(camera, region, x0, buffers);
+        }
         match self.settings.mode {
             Mode::Faithful => {
                 let sigma2 = level.sigma().powi(2);
-                let weight = |s: f32| (sigma2 / (sigma2 + (sigma_y / f64::from(s)).powi(2))) as f32;
+                let weight = |s: f32, sigma_y: f64| {
+                    (sigma2 / (sigma2 + (sigma_y / f64::from(s)).powi(2))) as f32
+                };
                 self.project(region, y, &weight, x0, buffers);
             }
             Mode::Sample { eta, rule, seed } => {
@@ -139,12 +165,45 @@ impl Steps<'_> {
         }
     }
 
+    /// Noise and singular values of so many measured values, where noise differs between them.
+    fn noise<'b>(&self, sigmas: &'b [f32], singular: &'b [f32], len: usize) -> Noise<'b> {
+        self.settings.camera.map(|_| (&sigmas[..len], &singular[..len]))
+    }
+
+    /// Notes how strong the camera's noise is in each measured value. The light is that of the
+    /// estimate: the measured values themselves would make what noise has darkened count for more.
+    fn look(&self, camera: &CameraNoise, region: Region, x0: &[f32], buffers: &mut Buffers) {
+        let len = self.a.measured(region).shape(self.a.measurement().channels).len();
+        let sigmas = room(&mut buffers.sigmas, len);
+        self.a.apply(region, x0, sigmas);
+        camera.sigmas(self.a, region, sigmas);
+        self.a.singular_values(region, room(&mut buffers.singular, len));
+    }
+
+    /// `x = A+ W r`; `r` is lost.
+    fn weigh(&self, region: Region, r: &mut [f32], weight: Weight, noise: Noise, x: &mut [f32]) {
+        let Some((sigmas, singular)) = noise else {
+            let sigma_y = self.settings.sigma_y;
+            return self.a.pinv(region, r, &|s| weight(s, sigma_y), x);
+        };
+        if self.a.rows_overlap() {
+            // The weights of `faithful` are 1 / (1 + eta) where the singular value is 1.
+            let eta = |sigma: &f32| 1.0 / weight(1.0, f64::from(*sigma)) - 1.0;
+            let eta: Vec<f32> = sigmas.iter().map(eta).collect();
+            return weighted(self.a, r, &eta, x);
+        }
+        for ((r, sigma), s) in r.iter_mut().zip(sigmas).zip(singular) {
+            *r *= if *s > 0.0 { weight(*s, f64::from(*sigma)) } else { 0.0 };
+        }
+        self.a.pinv(region, r, &|_| 1.0, x);
+    }
+
     /// `x0 <- x0 + A+ W (y - A x0)`.
     fn project(
         &self,
         region: Region,
         y: &Strip,
-        weight: &dyn Fn(f32) -> f32,
+        weight: Weight,
         x0: &mut [f32],
         buffers: &mut Buffers,
     ) {
@@ -156,7 +215,8 @@ impl Steps<'_> {
         y.read(measured, expected);
         residual.iter_mut().zip(&*expected).for_each(|(r, y)| *r = y - *r);
         let correction = room(&mut buffers.correction, x0.len());
-        self.a.pinv(region, residual, weight, correction);
+        let noise = self.noise(&buffers.sigmas, &buffers.singular, len);
+        self.weigh(region, residual, weight, noise, correction);
         x0.iter_mut().zip(&*correction).for_each(|(x, c)| *x += c);
     }
 
@@ -176,37 +236,47 @@ impl Steps<'_> {
     ) {
         let channels = self.a.scene().channels;
         let (signal, noise) = (level.signal() as f32, level.noise() as f32);
-        let mut z = vec![0.0; x0.len()];
+        let mut z = zeros(x0.len());
         field.fill(region, channels, &mut z);
         // The noise that the prior sees in the state.
-        let eps: Vec<f32> =
-            state.iter().zip(&*x0).map(|(x, x0)| (x - signal * x0) / noise).collect();
-        let sigma_y = self.settings.sigma_y;
+        let eps = state.iter().zip(&*x0).map(|(x, x0)| (x - signal * x0) / noise);
+        let eps = Buffer::collect(x0.len(), eps);
         let null = Amplitudes::null(next, eta);
-        let range = |s: f32| match sigma_y == 0.0 {
+        let range = |s: f32, sigma_y: f64| match sigma_y == 0.0 {
             true => Amplitudes::null(next, eta),
             false => ddnm_plus(f64::from(s), sigma_y, next, eta),
         };
-        self.project(region, y, &|s| range(s).lambda as f32, x0, buffers);
-        let mut noise_out: Vec<f32> =
-            z.iter().zip(&eps).map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e).collect();
-        if sigma_y > 0.0 {
+        self.project(region, y, &|s, sigma_y| range(s, sigma_y).lambda as f32, x0, buffers);
+        let unmeasured = z.iter().zip(&*eps);
+        let unmeasured = unmeasured.map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e);
+        let mut noise_out = Buffer::collect(x0.len(), unmeasured);
+        if self.settings.sigma_y > 0.0 {
             // In the range space the noise of the measurement takes part of the budget.
-            self.spread(region, &z, &|s| (range(s).fresh - null.fresh) as f32, &mut noise_out);
-            self.spread(region, &eps, &|s| (range(s).kept - null.kept) as f32, &mut noise_out);
+            let fresh = |s: f32, sigma_y: f64| (range(s, sigma_y).fresh - null.fresh) as f32;
+            let kept = |s: f32, sigma_y: f64| (range(s, sigma_y).kept - null.kept) as f32;
+            self.spread(region, &z, &fresh, buffers, &mut noise_out);
+            self.spread(region, &eps, &kept, buffers, &mut noise_out);
         }
         let signal = next.signal() as f32;
-        x0.iter_mut().zip(&noise_out).for_each(|(x, n)| *x = signal * *x + n);
+        x0.iter_mut().zip(&*noise_out).for_each(|(x, n)| *x = signal * *x + n);
     }
 
     /// `out += A+ W A v`: `v` in the range space, weighted by singular value.
-    fn spread(&self, region: Region, v: &[f32], weight: &dyn Fn(f32) -> f32, out: &mut [f32]) {
+    fn spread(
+        &self,
+        region: Region,
+        v: &[f32],
+        weight: Weight,
+        buffers: &Buffers,
+        out: &mut [f32],
+    ) {
         let channels = self.a.measurement().channels;
-        let mut av = vec![0.0; self.a.measured(region).shape(channels).len()];
+        let mut av = zeros(self.a.measured(region).shape(channels).len());
         self.a.apply(region, v, &mut av);
-        let mut back = vec![0.0; out.len()];
-        self.a.pinv(region, &av, weight, &mut back);
-        out.iter_mut().zip(&back).for_each(|(o, b)| *o += b);
+        let mut back = zeros(out.len());
+        let noise = self.noise(&buffers.sigmas, &buffers.singular, av.len());
+        self.weigh(region, &mut av, weight, noise, &mut back);
+        out.iter_mut().zip(&*back).for_each(|(o, b)| *o += b);
     }
 }
 

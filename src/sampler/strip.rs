@@ -6,6 +6,31 @@ use std::collections::VecDeque;
 use super::grid::Tile;
 use crate::degrade::full_width;
 use crate::frame::{Region, Shape};
+use crate::scratch::{Buffer, zeros};
+
+/// Rows that no strip holds, all of one size; kept only where there will be a next frame.
+pub struct Rack {
+    values: usize,
+    keeps: bool,
+    rows: Vec<Vec<f32>>,
+}
+
+impl Rack {
+    /// For rows of a frame.
+    pub fn new(frame: Shape, keeps: bool) -> Rack {
+        Rack { values: frame.channels * frame.width, keeps, rows: Vec::new() }
+    }
+
+    fn take(&mut self) -> Vec<f32> {
+        self.rows.pop().unwrap_or_else(|| vec![0.0; self.values])
+    }
+
+    fn give(&mut self, row: Vec<f32>) {
+        if self.keeps {
+            self.rows.push(row);
+        }
+    }
+}
 
 /// Rows `first ..` of a frame; each row holds its channels one after another.
 pub struct Strip {
@@ -20,18 +45,26 @@ impl Strip {
         Strip { frame, first: 0, rows: VecDeque::new() }
     }
 
-    /// Makes room for rows up to `end`.
-    pub fn grow(&mut self, end: usize) {
+    /// Makes room for rows up to `end`; what they hold must be written before it is read.
+    pub fn grow(&mut self, end: usize, rack: &mut Rack) {
         while self.end() < end {
-            self.next_row();
+            self.next_row(rack);
         }
     }
 
     /// Lets go of the rows before `start`.
-    pub fn release(&mut self, start: usize) {
-        while self.first < start && self.rows.pop_front().is_some() {
+    pub fn release(&mut self, start: usize, rack: &mut Rack) {
+        while self.first < start {
+            let Some(row) = self.rows.pop_front() else { return };
+            rack.give(row);
             self.first += 1;
         }
+    }
+
+    /// Lets go of all rows: the next one is the first of a frame.
+    pub fn clear(&mut self, rack: &mut Rack) {
+        self.release(usize::MAX, rack);
+        self.first = 0;
     }
 
     /// The row after the last one that it holds.
@@ -40,9 +73,8 @@ impl Strip {
     }
 
     /// A new row at its end, channels one after another.
-    pub fn next_row(&mut self) -> &mut [f32] {
-        let row = vec![0.0; self.frame.channels * self.frame.width];
-        self.rows.push_back(row);
+    pub fn next_row(&mut self, rack: &mut Rack) -> &mut [f32] {
+        self.rows.push_back(rack.take());
         self.rows.back_mut().map_or(&mut [], |row| row)
     }
 
@@ -58,16 +90,10 @@ impl Strip {
         }
     }
 
-    /// Adds rows of full width at its end.
-    pub fn append(&mut self, region: Region, data: &[f32]) {
-        self.grow(region.y + region.height);
-        self.write(region, data);
-    }
-
     /// A planar copy of some rows.
-    pub fn rows(&self, rows: std::ops::Range<usize>) -> Vec<f32> {
+    pub fn rows(&self, rows: std::ops::Range<usize>) -> Buffer<f32> {
         let region = full_width(rows, self.frame);
-        let mut out = vec![0.0; region.shape(self.frame.channels).len()];
+        let mut out = zeros(region.shape(self.frame.channels).len());
         self.read(region, &mut out);
         out
     }
@@ -128,7 +154,7 @@ mod tests {
         let frame = Shape::new(2, 2, 3);
         let data: Vec<f32> = (0..12).map(|v| v as f32).collect();
         let mut strip = Strip::new(frame);
-        strip.grow(2);
+        strip.grow(2, &mut Rack::new(frame, false));
         strip.write(Region::whole(frame), &data);
         let span = |end| Span { core: 0, core_end: end, window: 0, size: 4 };
         let mut out = vec![0.0; 32];
@@ -144,14 +170,16 @@ mod tests {
     #[test]
     fn rows_are_grown_written_and_released() {
         let frame = Shape::new(1, 6, 2);
-        let mut strip = Strip::new(frame);
-        strip.grow(4);
+        let (mut strip, mut rack) = (Strip::new(frame), Rack::new(frame, true));
+        strip.grow(4, &mut rack);
         let region = Region { y: 2, x: 1, height: 2, width: 1 };
         strip.write(region, &[5.0, 6.0]);
-        strip.release(2);
-        strip.grow(6);
+        strip.release(2, &mut rack);
+        strip.grow(6, &mut rack);
         let mut out = [0.0; 2];
         strip.read(region, &mut out);
         assert_eq!(out, [5.0, 6.0]);
+        strip.clear(&mut rack);
+        assert_eq!((strip.end(), rack.rows.len()), (0, 4));
     }
 }

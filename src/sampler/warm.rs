@@ -164,6 +164,13 @@ impl Warm {
         self.steps = levels.len();
     }
 
+    /// Whether nearly nothing is left of the last frame, as after a cut.
+    pub fn is_cut(&self) -> bool {
+        const SHARE: f64 = 0.75;
+        let anew = self.begin.iter().filter(|begin| **begin == Begin::Anew).count();
+        anew as f64 >= SHARE * self.begin.len() as f64
+    }
+
     /// Keeps to what there is time for.
     pub(super) fn limit(&mut self, choice: Choice) {
         self.choice = Some(choice);
@@ -316,7 +323,7 @@ impl Warm {
     /// Cores of the tiles that are evaluated without a limit.
     fn wanted<'a>(&'a self, grids: &'a [Grid]) -> impl Iterator<Item = Region> + 'a {
         grids.iter().enumerate().take(self.steps).flat_map(move |(k, grid)| {
-            let cores = grid.tiles(0..grid.rows.len()).into_iter().map(|t| t.core());
+            let cores = grid.tiles().map(|t| t.core());
             cores.filter(move |core| self.wants(k, *core))
         })
     }

@@ -1,117 +1,341 @@
 //! The loop over steps and tiles, in the order that [`Order`] gives.
 
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
-use std::ops::Range;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::ops::{ControlFlow, Deref, Range};
+use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use super::crew::{Crew, Dismissed};
 use super::finish::finish;
-use super::grid::{Grid, Tile};
-use super::order::{Order, Task};
-use super::step::{Buffers, Steps, room};
-use super::strip::Strip;
+use super::grid::{Grid, Span};
+use super::order::{Order, Places, Task};
+use super::step::{Buffers, Steps};
+use super::strip::{Rack, Strip};
 use super::warm::Warm;
+use super::worker::{Stage, Worker};
 use super::{Finished, OnFinished, OnProgress, Progress, Settings, grids};
 use crate::degrade::{Degradation, Reach, full_width};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Rows};
-use crate::prior::{Evaluator, Prior};
+use crate::prior::Prior;
+use crate::scratch::{Scratch, zeros};
 
-/// Takes a frame through all steps.
-pub fn run(
-    a: &dyn Degradation,
-    source: &mut dyn Rows,
-    prior: &dyn Prior,
-    settings: &Settings,
-    warm: Option<&Warm>,
-    done: OnFinished,
-    progress: OnProgress,
-) -> Result<()> {
-    let grids = grids(a, prior, &settings.levels);
-    let total = grids.iter().map(Grid::len).sum();
-    let wave = Wave { steps: Steps { a, settings }, prior, warm };
-    let mut workers: Vec<Worker> =
-        (0..settings.threads).map(|_| Worker::new(&grids, a, prior)).collect();
-    let mut strips = Strips::new(a, grids.len(), settings.generative < 1.0);
-    let shared = Shared {
-        progress: Mutex::new((progress, Progress { done: 0, total })),
-        stop: AtomicBool::new(false),
-    };
-    let band = settings.band.unwrap_or(usize::MAX);
-    let mut order = Order::new(a, &grids, band, settings.threads);
-    while let Some(task) = order.next_task() {
-        match task {
-            Task::Start { rows, support } => {
-                strips.measure(support.end, source)?;
-                for (rows, mut x) in wave.classical(rows, &strips.y) {
-                    let region = full_width(rows, a.scene());
-                    if let Some(warm) = warm {
-                        warm.start(region, &mut x);
-                    }
-                    if let Some(classical) = &mut strips.classical {
-                        classical.append(region, &x);
-                    }
-                    wave.steps.start(region, &mut x);
-                    strips.states[0].append(region, &x);
-                }
-            }
-            Task::Tiles { step, rows } => {
-                let (before, after) = strips.states.split_at_mut(step + 1);
-                let (state, next) = (&before[step], &mut after[0]);
-                let end = grids[step].rows[rows.end - 1].core_end;
-                next.grow(end);
-                let tiles = grids[step].tiles(rows);
-                wave.run_tiles(step, tiles, &strips.y, state, next, &mut workers, &shared)?;
-                if a.reach() == Reach::Global && end == a.scene().height {
-                    wave.advance_frame(step, &strips.y, state, next);
-                }
-            }
-            Task::Finish { rows } => {
-                let region = full_width(rows.clone(), a.scene());
-                let mut x = strips.states[grids.len()].rows(rows.clone());
-                if let Some(classical) = &strips.classical {
-                    // Two estimates with errors of their own: a blend is often better than either.
-                    let b = settings.generative;
-                    let classical = classical.rows(rows);
-                    x.iter_mut().zip(&classical).for_each(|(x, c)| *x = c + b * (*x - c));
-                }
-                if let Some(warm) = warm {
-                    warm.keep(region, &mut x);
-                }
-                let measured = a.measured(region);
-                let y = strips.y.rows(measured.y..measured.y + measured.height);
-                finish(a, region, &y, settings.sigma_y, &mut x);
-                done(Finished { region, x: &x, y: &y })?;
-            }
+/// What a restoration is given: lent for one frame, or shared with threads that stay.
+pub enum Part<'a, T: ?Sized> {
+    Lent(&'a T),
+    Shared(Arc<T>),
+}
+
+impl<T: ?Sized> Deref for Part<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        match self {
+            Part::Lent(part) => part,
+            Part::Shared(part) => part,
         }
-        strips.release(&order);
     }
-    Ok(())
+}
+
+/// What the threads of a restoration share: what it is made with, the rows of all states, and
+/// what each thread works with.
+pub struct Wavefront<'a> {
+    a: Part<'a, dyn Degradation + 'a>,
+    prior: Part<'a, dyn Prior + 'a>,
+    warm: Option<&'a Warm>,
+    settings: RwLock<Settings>,
+    grids: Vec<Grid>,
+    strips: Strips,
+    workers: Vec<Mutex<Worker>>,
+    pub crew: Crew<Work>,
 }
 
 /// All rows that are held.
 struct Strips {
-    y: Strip,
+    y: RwLock<Strip>,
     /// The classical estimate, where the result is blended with it.
-    classical: Option<Strip>,
+    classical: Option<RwLock<Strip>>,
     /// What each step starts from, and what the last one ends with.
-    states: Vec<Strip>,
+    states: Vec<RwLock<Strip>>,
+}
+
+/// What threads do together.
+#[derive(Clone, Copy)]
+pub enum Work {
+    /// Classical estimates of the scene's rows `from .. end`, a block each.
+    Start { from: usize, end: usize },
+    /// Tiles of a step, from this one on.
+    Tiles { step: usize, from: usize },
+}
+
+/// What the thread needs that leads a restoration.
+pub struct Lead {
+    places: Places,
+    measured: Rack,
+    scenes: Rack,
+    /// Kept only where there will be a next frame.
+    scratch: Option<Scratch>,
+}
+
+impl Lead {
+    /// `keeps` says whether there will be a next frame.
+    pub fn new(a: &dyn Degradation, keeps: bool) -> Lead {
+        Lead {
+            places: Places::default(),
+            measured: Rack::new(a.measurement(), keeps),
+            scenes: Rack::new(a.scene(), keeps),
+            scratch: keeps.then(Scratch::default),
+        }
+    }
+}
+
+impl<'a> Wavefront<'a> {
+    /// All that is needed for frames of the operator's size; `keeps` says whether there will be
+    /// more than one.
+    pub fn new(
+        a: Part<'a, dyn Degradation + 'a>,
+        prior: Part<'a, dyn Prior + 'a>,
+        warm: Option<&'a Warm>,
+        settings: Settings,
+        keeps: bool,
+    ) -> Wavefront<'a> {
+        let grids = grids(&*a, &*prior, &settings.levels);
+        let strip = |shape| RwLock::new(Strip::new(shape));
+        let scene = a.scene();
+        let strips = Strips {
+            y: strip(a.measurement()),
+            classical: (settings.generative < 1.0).then(|| strip(scene)),
+            states: (0..=grids.len()).map(|_| strip(scene)).collect(),
+        };
+        let tiles = grids.iter().map(Grid::len).max().unwrap_or(1);
+        let blocks = scene.height.div_ceil(a.classical_block());
+        let threads = settings.threads.min(tiles.max(blocks));
+        let worker = |_| Mutex::new(Worker::new(&grids, &*a, &*prior, keeps));
+        let workers = (0..threads).map(worker).collect();
+        let (settings, crew) = (RwLock::new(settings), Crew::new());
+        Wavefront { a, prior, warm, settings, grids, strips, workers, crew }
+    }
+
+    pub fn degradation(&self) -> &dyn Degradation {
+        &*self.a
+    }
+
+    /// Threads that can work on a frame, the one that leads included.
+    pub fn threads(&self) -> usize {
+        self.workers.len()
+    }
+
+    /// Sets the number of the next frame.
+    pub fn set_frame(&self, number: u32) {
+        write(&self.settings).frame = number;
+    }
+
+    /// Makes what evaluations will need, for every thread.
+    pub fn prepare(&self) -> Result<()> {
+        let sides = |spans: &[Span]| spans.iter().map(|s| s.size).collect::<BTreeSet<_>>();
+        let mut windows = BTreeSet::new();
+        for grid in &self.grids {
+            let widths = sides(&grid.columns);
+            let rows = sides(&grid.rows);
+            windows.extend(rows.iter().flat_map(|h| widths.iter().map(|w| (*h, *w))));
+        }
+        let windows = Vec::from_iter(windows);
+        self.prior.prepare(&windows, self.workers.len())?;
+        for worker in &self.workers {
+            windows.iter().try_for_each(|size| lock(worker).prepare(&*self.prior, *size))?;
+        }
+        Ok(())
+    }
+
+    /// Makes all threads' buffers as large as the largest among them: what a thread meets in a
+    /// frame is chance.
+    pub fn level(&self) {
+        let mut first = lock(&self.workers[0]);
+        self.workers[1..].iter().for_each(|other| first.cover(&lock(other)));
+        self.workers[1..].iter().for_each(|other| lock(other).cover(&first));
+    }
+
+    /// Takes a single frame through all steps, with threads that end with it.
+    pub fn once(
+        &self,
+        source: &mut dyn Rows,
+        done: OnFinished,
+        progress: OnProgress,
+    ) -> Result<()> {
+        let mut lead = Lead::new(&*self.a, false);
+        std::thread::scope(|scope| {
+            let _dismissed = Dismissed(&self.crew);
+            for member in 1..self.workers.len() {
+                let start = std::thread::Builder::new();
+                // Where the system gives no more threads, those that there are do the work.
+                if start.spawn_scoped(scope, move || self.serve(member)).is_ok() {
+                    self.crew.join();
+                }
+            }
+            self.frame(&mut lead, source, done, progress)
+        })
+    }
+
+    /// Takes a frame through all steps.
+    pub fn frame(
+        &self,
+        lead: &mut Lead,
+        source: &mut dyn Rows,
+        done: OnFinished,
+        progress: OnProgress,
+    ) -> Result<()> {
+        let Lead { places, measured, scenes, scratch } = lead;
+        self.strips.clear(measured, scenes);
+        let settings = read(&self.settings);
+        let total = self.grids.iter().map(Grid::len).sum();
+        let mut progress = Told { progress, now: Progress { done: 0, total } };
+        let band = settings.band.unwrap_or(usize::MAX);
+        let mut order = Order::new(&*self.a, &self.grids, band, settings.threads, places);
+        Scratch::lend(scratch, || {
+            while let Some(task) = order.next_task() {
+                match task {
+                    Task::Start { rows, support } => {
+                        self.strips.measure(support.end, source, measured)?;
+                        self.start(rows, scenes)?;
+                    }
+                    Task::Tiles { step, rows } => self.tiles(step, rows, scenes, &mut progress)?,
+                    Task::Finish { rows } => self.finish(&settings, rows, done)?,
+                }
+                self.strips.release(&order, measured, scenes);
+            }
+            Ok(())
+        })
+    }
+
+    /// A thread's part of all frames, until it is sent home.
+    pub fn serve(&self, member: usize) {
+        self.crew.serve(|work, i| self.item(member, work, i));
+    }
+
+    /// Classical estimates of whole blocks of rows.
+    fn start(&self, rows: Range<usize>, rack: &mut Rack) -> Result<()> {
+        write(&self.strips.states[0]).grow(rows.end, rack);
+        if let Some(classical) = &self.strips.classical {
+            write(classical).grow(rows.end, rack);
+        }
+        let blocks = rows.len().div_ceil(self.a.classical_block());
+        let work = Work::Start { from: rows.start, end: rows.end };
+        let go_on = &mut || ControlFlow::Continue(());
+        self.crew.round(work, blocks, |work, i| self.item(0, work, i), go_on)
+    }
+
+    /// Takes some rows of tiles through a step.
+    fn tiles(
+        &self,
+        step: usize,
+        rows: Range<usize>,
+        rack: &mut Rack,
+        progress: &mut Told,
+    ) -> Result<()> {
+        let grid = &self.grids[step];
+        let end = grid.rows[rows.end - 1].core_end;
+        write(&self.strips.states[step + 1]).grow(end, rack);
+        let work = Work::Tiles { step, from: rows.start * grid.columns.len() };
+        let count = rows.len() * grid.columns.len();
+        let tell = &mut || progress.tile_done();
+        self.crew.round(work, count, |work, i| self.item(0, work, i), tell)?;
+        if self.a.reach() == Reach::Global && end == self.a.scene().height {
+            self.advance_frame(step);
+        }
+        Ok(())
+    }
+
+    /// One part of what threads do together.
+    fn item(&self, member: usize, work: Work, i: usize) -> Result<()> {
+        let mut worker = lock(&self.workers[member]);
+        let settings = read(&self.settings);
+        let steps = Steps { a: &*self.a, settings: &settings };
+        let y = read(&self.strips.y);
+        match work {
+            Work::Start { from, end } => {
+                let block = self.a.classical_block();
+                let rows = from + i * block..(from + (i + 1) * block).min(end);
+                Scratch::lend(&mut worker.scratch, || self.start_block(&steps, rows, &y));
+                Ok(())
+            }
+            Work::Tiles { step, from } => {
+                let tile = self.grids[step].tile(from + i);
+                let stage = Stage { steps, prior: &*self.prior, warm: self.warm };
+                let state = read(&self.strips.states[step]);
+                let mut scratch = worker.scratch.take();
+                let core = Scratch::lend(&mut scratch, || {
+                    worker.tile(&stage, step, &tile, &y, &state).map(|core| {
+                        write(&self.strips.states[step + 1]).write(tile.core(), core);
+                    })
+                });
+                worker.scratch = scratch;
+                core
+            }
+        }
+    }
+
+    /// The classical estimate of a block of rows, and the state that the first step sees.
+    fn start_block(&self, steps: &Steps, rows: Range<usize>, y: &Strip) {
+        let region = full_width(rows.clone(), self.a.scene());
+        let support = self.a.classical_support(rows.clone());
+        let mut x = zeros(region.shape(self.a.scene().channels).len());
+        self.a.start_rows(rows, &y.rows(support), steps.settings.sigma_y, &mut x);
+        if let Some(warm) = self.warm {
+            warm.start(region, &mut x);
+        }
+        if let Some(classical) = &self.strips.classical {
+            write(classical).write(region, &x);
+        }
+        steps.start(region, &mut x);
+        write(&self.strips.states[0]).write(region, &x);
+    }
+
+    /// Finishes a step on the assembled frame.
+    fn advance_frame(&self, step: usize) {
+        let settings = read(&self.settings);
+        let steps = Steps { a: &*self.a, settings: &settings };
+        let whole = Region::whole(self.a.scene());
+        let y = read(&self.strips.y);
+        let mut next = write(&self.strips.states[step + 1]);
+        let before = read(&self.strips.states[step]).rows(0..whole.height);
+        let mut x0 = next.rows(0..whole.height);
+        steps.advance(step, whole, &y, &before, &mut x0, &mut Buffers::default());
+        next.write(whole, &x0);
+    }
+
+    /// Finishes rows and hands them out.
+    fn finish(&self, settings: &Settings, rows: Range<usize>, done: OnFinished) -> Result<()> {
+        let region = full_width(rows.clone(), self.a.scene());
+        let mut x = read(&self.strips.states[self.grids.len()]).rows(rows.clone());
+        if let Some(classical) = &self.strips.classical {
+            // Two estimates with errors of their own: a blend is often better than either.
+            let b = settings.generative;
+            let classical = read(classical).rows(rows);
+            x.iter_mut().zip(&*classical).for_each(|(x, c)| *x = c + b * (*x - c));
+        }
+        if let Some(warm) = self.warm {
+            warm.keep(region, &mut x);
+        }
+        let measured = self.a.measured(region);
+        let y = read(&self.strips.y).rows(measured.y..measured.y + measured.height);
+        finish(&*self.a, region, &y, settings.sigma_y, &mut x);
+        done(Finished { region, x: &x, y: &y })
+    }
 }
 
 impl Strips {
-    fn new(a: &dyn Degradation, steps: usize, blends: bool) -> Strips {
-        Strips {
-            y: Strip::new(a.measurement()),
-            classical: blends.then(|| Strip::new(a.scene())),
-            states: (0..=steps).map(|_| Strip::new(a.scene())).collect(),
+    /// Lets go of everything that is left from a frame before.
+    fn clear(&self, measured: &mut Rack, scenes: &mut Rack) {
+        write(&self.y).clear(measured);
+        for strip in self.classical.iter().chain(&self.states) {
+            write(strip).clear(scenes);
         }
     }
 
     /// Takes rows of the measurement from `source`, up to `end`.
-    fn measure(&mut self, end: usize, source: &mut dyn Rows) -> Result<()> {
-        while self.y.end() < end {
-            let row = self.y.next_row();
+    fn measure(&self, end: usize, source: &mut dyn Rows, rack: &mut Rack) -> Result<()> {
+        let mut y = write(&self.y);
+        while y.end() < end {
+            let row = y.next_row(rack);
             source.next(row)?;
             if let Some(bad) = row.iter().find(|v| !v.is_finite()) {
                 return Err(Error::shape("measurement", "finite values", bad));
@@ -121,231 +345,40 @@ impl Strips {
     }
 
     /// Lets go of what no task needs any more.
-    fn release(&mut self, order: &Order) {
-        self.y.release(order.first_of_measurement());
-        if let Some(classical) = &mut self.classical {
-            classical.release(order.finished());
+    fn release(&self, order: &Order, measured: &mut Rack, scenes: &mut Rack) {
+        write(&self.y).release(order.first_of_measurement(), measured);
+        if let Some(classical) = &self.classical {
+            write(classical).release(order.finished(), scenes);
         }
-        for (k, state) in self.states.iter_mut().enumerate() {
-            state.release(order.first_of_state(k));
-        }
-    }
-}
-
-struct Wave<'a> {
-    steps: Steps<'a>,
-    prior: &'a dyn Prior,
-    warm: Option<&'a Warm>,
-}
-
-/// What the workers share besides the states.
-struct Shared<'a> {
-    progress: Mutex<(OnProgress<'a>, Progress)>,
-    stop: AtomicBool,
-}
-
-/// One thread's own: evaluators by window size, and buffers that are used again.
-struct Worker {
-    evaluators: HashMap<(usize, usize), Box<dyn Evaluator>>,
-    window: Vec<f32>,
-    input: Vec<f32>,
-    estimate: Vec<f32>,
-    /// The state in a tile's core, and what becomes of it.
-    before: Vec<f32>,
-    core: Vec<f32>,
-    buffers: Buffers,
-}
-
-impl Worker {
-    fn new(grids: &[Grid], a: &dyn Degradation, prior: &dyn Prior) -> Worker {
-        let pixels = grids.iter().map(Grid::largest_window).map(|(h, w)| h * w).max().unwrap_or(0);
-        let cores = grids.iter().map(Grid::largest_core).max().unwrap_or(0);
-        let buffer = |channels| Vec::with_capacity(channels * pixels);
-        Worker {
-            evaluators: HashMap::new(),
-            window: buffer(a.scene().channels),
-            input: buffer(prior.channels()),
-            estimate: buffer(prior.channels()),
-            before: Vec::with_capacity(a.scene().channels * cores),
-            core: Vec::with_capacity(prior.channels() * cores),
-            buffers: Buffers::default(),
+        for (k, state) in self.states.iter().enumerate() {
+            write(state).release(order.first_of_state(k), scenes);
         }
     }
 }
 
-impl Wave<'_> {
-    /// Classical estimates of whole blocks of rows, each on a thread of its own.
-    fn classical(&self, rows: Range<usize>, y: &Strip) -> Vec<(Range<usize>, Vec<f32>)> {
-        let (a, sigma_y) = (self.steps.a, self.steps.settings.sigma_y);
-        let blocks: Vec<Range<usize>> = rows
-            .clone()
-            .step_by(a.classical_block())
-            .map(|top| top..(top + a.classical_block()).min(rows.end))
-            .collect();
-        let estimate = |rows: &Range<usize>| {
-            let support = a.classical_support(rows.clone());
-            (rows.clone(), a.start_rows(rows.clone(), &y.rows(support), sigma_y))
-        };
-        let (own, others) = blocks.split_at(1);
-        std::thread::scope(|scope| {
-            let started: Vec<_> = others
-                .iter()
-                .map(|rows| {
-                    let start = std::thread::Builder::new();
-                    (rows, start.spawn_scoped(scope, || estimate(rows)))
-                })
-                .collect();
-            let mut done = vec![estimate(&own[0])];
-            done.extend(started.into_iter().map(|(rows, thread)| match thread {
-                // A thread that panicked has a bug to show: let it.
-                Ok(thread) => thread.join().unwrap_or_else(|p| std::panic::resume_unwind(p)),
-                Err(_) => estimate(rows),
-            }));
-            done
-        })
-    }
+/// How far a frame has come, and who wants to know.
+struct Told<'a> {
+    progress: OnProgress<'a>,
+    now: Progress,
+}
 
-    /// Evaluates some tiles of step `k`, spread over the workers.
-    #[allow(clippy::too_many_arguments)]
-    fn run_tiles(
-        &self,
-        k: usize,
-        tiles: Vec<Tile>,
-        y: &Strip,
-        state: &Strip,
-        next: &mut Strip,
-        workers: &mut [Worker],
-        shared: &Shared,
-    ) -> Result<()> {
-        let next = Mutex::new(next);
-        let taken = AtomicUsize::new(0);
-        let work = |worker: &mut Worker| -> Result<()> {
-            while let Some(tile) = tiles.get(taken.fetch_add(1, Ordering::Relaxed)) {
-                if shared.stop.load(Ordering::Relaxed) {
-                    return Err(Error::Interrupted);
-                }
-                let core = self.run_tile(k, tile, y, state, worker).inspect_err(|_| {
-                    shared.stop.store(true, Ordering::Relaxed);
-                })?;
-                lock(&next).write(tile.core(), core);
-                shared.tile_done();
-            }
-            Ok(())
-        };
-        let count = workers.len().min(tiles.len());
-        let (own, others) = workers[..count].split_at_mut(1);
-        let results: Vec<Result<()>> = std::thread::scope(|scope| {
-            let start = |w| std::thread::Builder::new().spawn_scoped(scope, || work(w));
-            // Where the system gives no more threads, those that there are do the work.
-            let started: Vec<_> = others.iter_mut().flat_map(start).collect();
-            let mut results = vec![work(&mut own[0])];
-            // A worker that panicked has a bug to show: let it.
-            let done = started.into_iter().map(|t| t.join());
-            results.extend(done.map(|r| r.unwrap_or_else(|p| std::panic::resume_unwind(p))));
-            results
-        });
-        // A worker that only stopped because another failed is not the reason.
-        let mut failed: Vec<Error> = results.into_iter().filter_map(Result::err).collect();
-        failed.sort_by_key(|e| *e == Error::Interrupted);
-        match failed.into_iter().next() {
-            Some(e) => Err(e),
-            None if shared.stop.load(Ordering::Relaxed) => Err(Error::Interrupted),
-            None => Ok(()),
-        }
-    }
-
-    /// The core of one tile after step `k` (or the prior's estimate of it, where the projection
-    /// needs the whole frame).
-    fn run_tile<'w>(
-        &self,
-        k: usize,
-        tile: &Tile,
-        y: &Strip,
-        state: &Strip,
-        worker: &'w mut Worker,
-    ) -> Result<&'w [f32]> {
-        let scene = self.steps.a.scene();
-        if self.warm.is_some_and(|warm| !warm.needs(k, tile.core())) {
-            let same = &mut worker.core;
-            same.resize(tile.core().shape(scene.channels).len(), 0.0);
-            state.read(tile.core(), same);
-            return Ok(same);
-        }
-        let (height, width) = (tile.rows.size, tile.columns.size);
-        let (pixels, channels) = (height * width, self.prior.channels());
-        let evaluator = match worker.evaluators.entry((height, width)) {
-            Entry::Occupied(held) => held.into_mut(),
-            Entry::Vacant(empty) => empty.insert(self.prior.evaluator(height, width)?),
-        };
-        let window = room(&mut worker.window, scene.channels * pixels);
-        state.read_window(tile, window);
-        let (asked, scale) = self.steps.asked(k, self.prior);
-        let input = room(&mut worker.input, channels * pixels);
-        for part in input.chunks_exact_mut(window.len()) {
-            part.iter_mut().zip(&*window).for_each(|(to, v)| *to = v * scale);
-        }
-        let estimate = room(&mut worker.estimate, channels * pixels);
-        evaluator.x0(input, asked, estimate)?;
-
-        let core = tile.core();
-        let (top, left) = (core.y - tile.rows.window, core.x - tile.columns.window);
-        let cut = |planes: &[f32], out: &mut Vec<f32>| {
-            out.clear();
-            for plane in planes.chunks_exact(pixels) {
-                for row in plane.chunks_exact(width).skip(top).take(core.height) {
-                    out.extend_from_slice(&row[left..left + core.width]);
-                }
-            }
-        };
-        let x0 = &mut worker.core;
-        cut(estimate, x0);
-        if channels > scene.channels {
-            let area = core.area();
-            for i in 0..area {
-                x0[i] = (0..channels).map(|c| x0[c * area + i]).sum::<f32>() / channels as f32;
-            }
-            x0.truncate(area);
-        }
-        if let Some(bad) = x0.iter().find(|v| !v.is_finite()) {
-            let what =
-                format!("the prior's estimate at step {}, tile at {},{}", k + 1, core.x, core.y);
-            return Err(Error::Numerical {
-                what,
-                expected: "finite values".into(),
-                found: bad.to_string(),
-            });
-        }
-        if self.steps.a.reach() == Reach::Local {
-            cut(window, &mut worker.before);
-            self.steps.advance(k, core, y, &worker.before, x0, &mut worker.buffers);
-        }
-        Ok(x0)
-    }
-
-    /// Finishes step `k` on the assembled frame.
-    fn advance_frame(&self, k: usize, y: &Strip, state: &Strip, next: &mut Strip) {
-        let scene = self.steps.a.scene();
-        let whole = Region::whole(scene);
-        let before = state.rows(0..scene.height);
-        let mut x0 = next.rows(0..scene.height);
-        self.steps.advance(k, whole, y, &before, &mut x0, &mut Buffers::default());
-        next.write(whole, &x0);
+impl Told<'_> {
+    fn tile_done(&mut self) -> ControlFlow<()> {
+        self.now.done += 1;
+        (self.progress)(self.now)
     }
 }
 
-impl Shared<'_> {
-    fn tile_done(&self) {
-        let mut held = lock(&self.progress);
-        let (on_progress, progress) = &mut *held;
-        progress.done += 1;
-        let progress = *progress;
-        if on_progress(progress).is_break() {
-            self.stop.store(true, Ordering::Relaxed);
-        }
-    }
-}
+// A lock poisoned by a panic is of no matter: the panic goes on up.
 
-/// Locks; a lock poisoned by another worker's panic is of no matter, since that panic goes on up.
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|e| e.into_inner())
+}
+
+fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
+    lock.read().unwrap_or_else(|e| e.into_inner())
+}
+
+fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
+    lock.write().unwrap_or_else(|e| e.into_inner())
 }

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
+use crate::colour::Affine;
 use crate::degrade::{Degradation, DisjointRows, Planes, Reach, Stage};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, Shape};
@@ -21,6 +22,8 @@ pub struct Parts<'a> {
     pub input: Format,
     /// Frames of the scene's size.
     pub output: Format,
+    /// From a scene of R'G'B' to the planes of frames that go out as such.
+    pub coded: Option<Affine>,
     /// For frames of a raw sensor.
     pub sensor: Option<Sensor>,
     /// Whether frames begin with what is known of the scene from the one before.
@@ -55,6 +58,8 @@ pub struct Outcome {
     pub tiles: Tiles,
     /// By how many seconds a frame took longer than it had.
     pub late: f64,
+    /// Whether nearly all has changed since the last frame, so that this one began anew.
+    pub cut: bool,
     /// What the written frame, measured again, differs by from the one that came in: largest and
     /// root mean square, in code values of 8 bits.
     pub residual_max: f64,
@@ -138,6 +143,9 @@ impl<'a> Pipeline<'a> {
         let Parts { a, prior, settings, output, .. } = &self.parts;
         let last = self.memory.take();
         let mut warm = last.map(|m| m.compare(*a, &self.y, settings)).transpose()?;
+        // After a cut the last frame says nothing: what little seems to agree is chance.
+        let cut = warm.as_ref().is_some_and(Warm::is_cut);
+        warm = warm.filter(|_| !cut);
         let timed = self.budget.as_ref().map(|budget| budget.timed(*prior));
         let prior: &dyn Prior = timed.as_ref().map_or(*prior, |timed| timed);
         let mut settings = (*settings).clone();
@@ -165,16 +173,26 @@ impl<'a> Pipeline<'a> {
         }
         let whole = Region::whole(a.scene());
         let mut samples = vec![0.0; self.written.measurement().len()];
-        self.written.apply(whole, &x.data, &mut samples);
-        output.pack(&samples, out);
-        let (residual_max, residual_rms) = self.residual(out, x, samples);
+        let (residual_max, residual_rms) = match self.parts.coded {
+            None => {
+                self.written.apply(whole, &x.data, &mut samples);
+                output.pack(&samples, out);
+                self.residual(Some(out.as_slice()), x, samples)
+            }
+            // Colours are recorded coarser than the scene has them: the scene is what is checked.
+            Some(coded) => {
+                self.written.apply(whole, &planes(&coded, &x), &mut samples);
+                output.pack(&samples, out);
+                self.residual(None, x, samples)
+            }
+        };
         let skipped = tiles.skipped > 0;
         let late = match &mut self.budget {
             None => 0.0,
             Some(budget) => budget.end(paused.as_secs_f64(), skipped),
         };
         let steps = settings.levels.len();
-        Ok(Outcome { evaluations, steps, tiles, late, residual_max, residual_rms })
+        Ok(Outcome { evaluations, steps, tiles, late, cut, residual_max, residual_rms })
     }
 
     /// From a frame's bytes to the measurement, 0 where nothing was measured.
@@ -193,11 +211,14 @@ impl<'a> Pipeline<'a> {
         }
     }
 
-    /// The residual of a written frame; `x` and `samples` are used as buffers.
-    fn residual(&self, written: &[u8], mut x: Frame, mut samples: Vec<f32>) -> (f64, f64) {
+    /// The residual of a written frame, or of the scene itself; `x` and `samples` are used as
+    /// buffers.
+    fn residual(&self, written: Option<&[u8]>, mut x: Frame, mut samples: Vec<f32>) -> (f64, f64) {
         let whole = Region::whole(x.shape);
-        self.parts.output.unpack(written, &mut samples);
-        self.written.pinv(whole, &samples, &|_| 1.0, &mut x.data);
+        if let Some(written) = written {
+            self.parts.output.unpack(written, &mut samples);
+            self.written.pinv(whole, &samples, &|_| 1.0, &mut x.data);
+        }
         drop(samples);
         let mut again = vec![0.0; self.y.data.len()];
         self.parts.a.apply(whole, &x.data, &mut again);
@@ -210,6 +231,17 @@ impl<'a> Pipeline<'a> {
         }
         (max, (sum / count.max(1) as f64).sqrt())
     }
+}
+
+/// The planes of a scene of R'G'B'.
+fn planes(coded: &Affine, x: &Frame) -> Vec<f32> {
+    let n = x.shape.plane();
+    let mut out = vec![0.0; 3 * n];
+    for i in 0..n {
+        let rgb = [0, 1, 2].map(|c| f64::from(x.data[c * n + i]));
+        coded.at(rgb).iter().enumerate().for_each(|(c, v)| out[c * n + i] = *v as f32);
+    }
+    out
 }
 
 /// Evaluations per pixel, and what became of the tiles.

@@ -18,7 +18,16 @@ use crate::schedule::{Diffusion, Level};
 fn settings(prior: &dyn Prior, sigma_y: f64) -> Settings {
     let levels = prior.diffusion().geometric(0.1, 0.05, 2);
     let mode = Mode::Faithful;
-    Settings { mode, sigma_y, levels, generative: 1.0, frame: 0, threads: 1, band: None }
+    Settings {
+        mode,
+        sigma_y,
+        camera: None,
+        levels,
+        generative: 1.0,
+        frame: 0,
+        threads: 1,
+        band: None,
+    }
 }
 
 /// The clock's time that an evaluation of a pixel takes, in nanoseconds.
@@ -87,6 +96,7 @@ fn within(
         input,
         output,
         sensor: None,
+        coded: None,
         warm,
         budget: time.map(|time| (time, clock.clone())),
         black: vec![-1.0; 3],
@@ -202,6 +212,7 @@ fn restored(spec: &str, input: Format, output: Format, coding: Coding) -> (Vec<u
         input,
         output,
         sensor: None,
+        coded: None,
         warm: false,
         budget: None,
         black,
@@ -279,6 +290,7 @@ fn a_developed_mosaic_stays_in_the_picture() {
         input,
         output,
         sensor: Some(sensor),
+        coded: None,
         warm: false,
         budget: None,
         black: vec![-1.0],
@@ -317,6 +329,7 @@ fn holes_of_masks_are_black_as_the_stream_has_it() {
         input: format,
         output: format,
         sensor: None,
+        coded: None,
         warm: false,
         budget: None,
         black,
@@ -359,6 +372,7 @@ fn parts_that_do_not_fit_are_refused() {
             input,
             output,
             sensor,
+            coded: None,
             warm: false,
             budget: None,
             black,

@@ -30,4 +30,5 @@ pub fn bilinear(mosaic: &[f32], height: usize, width: usize, bayer: Bayer) -> Ve
             }
         }
     })
+    .to_vec()
 }

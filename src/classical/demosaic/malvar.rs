@@ -40,4 +40,5 @@ pub fn malvar(mosaic: &[f32], height: usize, width: usize, bayer: Bayer) -> Vec<
             }
         }
     })
+    .to_vec()
 }

@@ -2,6 +2,7 @@
 //! pixel afterwards, and red and blue follow from colour differences.
 
 use super::{Bayer, Strip, by_strips};
+use crate::scratch::Buffer;
 
 /// D. Menon, S. Andriani and G. Calvagno, "Demosaicing with directional filtering and a
 /// posteriori decision", IEEE Transactions on Image Processing 16(1), 2007, with its refining
@@ -11,9 +12,14 @@ use super::{Bayer, Strip, by_strips};
 /// overshoot at edges. Exact on constants and on ramps where the three colours have the same
 /// slope. About 100 operations a pixel; besides the result it needs memory for some 100 rows.
 pub fn menon(mosaic: &[f32], height: usize, width: usize, bayer: Bayer) -> Vec<f32> {
-    let mut work = Work::default();
+    estimate(mosaic, height, width, bayer).to_vec()
+}
+
+/// [`menon`]'s estimate.
+pub(super) fn estimate(mosaic: &[f32], height: usize, width: usize, bayer: Bayer) -> Buffer<f32> {
+    let mut work = Work::new(bayer);
     by_strips(mosaic, height, width, bayer, BORDER, |strip, out| {
-        work.start(strip, bayer);
+        work.start(strip);
         work.interpolate_green(strip);
         work.choose_green(strip);
         work.fill_at_green();
@@ -36,25 +42,32 @@ pub const BORDER: usize = 10;
 
 /// The buffers of one strip, of its size with borders. Each step leaves a wider margin of the
 /// border without a meaningful value.
-#[derive(Default)]
 struct Work {
     stride: usize,
     rows: usize,
-    /// For each row of the strip: column parity and channel of its pixels that are not green.
-    phase: Vec<(usize, usize)>,
-    rgb: [Vec<f32>; 3],
+    bayer: Bayer,
+    rgb: [Buffer<f32>; 3],
     /// At pixels that are not green: measured colour minus green as interpolated along the row,
     /// and along the column.
-    difference: [Vec<f32>; 2],
+    difference: [Buffer<f32>; 2],
     /// At pixels that are not green: the index step of the direction that was chosen.
-    step: Vec<usize>,
+    step: Buffer<usize>,
 }
 
 impl Work {
-    fn start(&mut self, strip: &Strip, bayer: Bayer) {
+    fn new(bayer: Bayer) -> Work {
+        Work {
+            stride: 0,
+            rows: 0,
+            bayer,
+            rgb: std::array::from_fn(|_| Buffer::new()),
+            difference: std::array::from_fn(|_| Buffer::new()),
+            step: Buffer::new(),
+        }
+    }
+
+    fn start(&mut self, strip: &Strip) {
         (self.stride, self.rows) = (strip.stride, strip.rows);
-        self.phase.clear();
-        self.phase.extend((0..strip.rows).map(|y| bayer.row(y)));
         for plane in &mut self.rgb {
             plane.clone_from(&strip.data);
         }
@@ -67,7 +80,7 @@ impl Work {
     /// Index of each pixel in row `y` that is not green (or, if `green`, that is), `margin`
     /// pixels from the edges.
     fn pixels(&self, y: usize, margin: usize, green: bool) -> impl Iterator<Item = usize> + use<> {
-        let parity = self.phase[y].0 ^ usize::from(green);
+        let parity = self.bayer.row(y).0 ^ usize::from(green);
         let first = margin + (margin + parity) % 2;
         (y * self.stride + first..(y + 1) * self.stride - margin).step_by(2)
     }
@@ -113,7 +126,7 @@ impl Work {
     /// neighbours that measured the colour.
     fn fill_at_green(&mut self) {
         for y in self.inner_rows(5) {
-            let own = self.phase[y].1;
+            let own = self.bayer.row(y).1;
             for i in self.pixels(y, 5, true) {
                 for (colour, step) in [(own, 1), (2 - own, self.stride)] {
                     let c = self.mean_difference(colour, 1, i, step);
@@ -127,7 +140,7 @@ impl Work {
     /// direction, where by now both are known.
     fn fill_opposite(&mut self) {
         for y in self.inner_rows(6) {
-            let own = self.phase[y].1;
+            let own = self.bayer.row(y).1;
             for i in self.pixels(y, 6, false) {
                 let c = self.mean_difference(2 - own, own, i, self.step[i]);
                 self.rgb[2 - own][i] = self.rgb[own][i] + c;
@@ -139,7 +152,7 @@ impl Work {
     /// direction: the difference is smooth, so what varies quickly in it is error.
     fn refine_green(&mut self) {
         for y in self.inner_rows(7) {
-            let own = self.phase[y].1;
+            let own = self.bayer.row(y).1;
             for i in self.pixels(y, 7, false) {
                 let around = self.mean_difference(own, 1, i, self.step[i]);
                 let here = self.rgb[own][i] - self.rgb[1][i];
@@ -151,7 +164,7 @@ impl Work {
     /// The same for red at blue pixels and blue at red ones.
     fn refine_opposite(&mut self) {
         for y in self.inner_rows(9) {
-            let own = self.phase[y].1;
+            let own = self.bayer.row(y).1;
             for i in self.pixels(y, 9, false) {
                 let around = self.mean_difference(2 - own, own, i, self.step[i]);
                 let here = self.rgb[2 - own][i] - self.rgb[own][i];

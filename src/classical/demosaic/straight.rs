@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Bayer, menon};
 use crate::classical::curvature::{Band, OVERLAP, Rule, as_band};
 use crate::frame::{Region, Shape, crop};
+use crate::scratch::{Buffer, zeros};
 
 /// Rounds of reweighting.
 const ROUNDS: usize = 3;
@@ -31,7 +32,8 @@ pub fn straight(mosaic: &[f32], height: usize, width: usize, bayer: Bayer) -> Ve
         let rows = top..(top + BLOCK).min(height);
         let support = support(rows.clone(), height);
         let window = &mosaic[support.start * width..support.end * width];
-        let part = straight_rows(window, rows.clone(), support, width, bayer);
+        let mut part = vec![0.0; 3 * rows.len() * width];
+        straight_rows(window, rows.clone(), support, width, bayer, &mut part);
         for (plane, part) in
             rgb.chunks_exact_mut(shape.plane()).zip(part.chunks(rows.len() * width))
         {
@@ -60,14 +62,14 @@ pub fn straight_rows(
     support: Range<usize>,
     width: usize,
     bayer: Bayer,
-) -> Vec<f32> {
+    out: &mut [f32],
+) {
     let held = Shape::new(1, support.len(), width);
     let inside = Region { y: rows.start - support.start, x: 0, height: rows.len(), width };
-    let mut out = vec![0.0; 3 * inside.area()];
     for left in (0..width).step_by(COLUMNS) {
         let part = Region { x: left, width: COLUMNS.min(width - left), ..inside };
         let window = around(part, AROUND, held);
-        let mut seen = vec![0.0; window.area()];
+        let mut seen = zeros(window.area());
         crop(mosaic, held, window, &mut seen);
         let estimate = straight_window(&seen, window, part, held, bayer);
         for (i, row) in estimate.chunks_exact(part.width).enumerate() {
@@ -75,7 +77,6 @@ pub fn straight_rows(
             out[c * inside.area() + y * width + left..][..part.width].copy_from_slice(row);
         }
     }
-    out
 }
 
 /// Bytes of working memory of [`straight_rows`], for a block of a mosaic of this size.
@@ -101,32 +102,29 @@ fn straight_window(
     part: Region,
     held: Shape,
     bayer: Bayer,
-) -> Vec<f32> {
-    let rgb = menon(mosaic, window.height, window.width, bayer);
+) -> Buffer<f32> {
+    let rgb = menon::estimate(mosaic, window.height, window.width, bayer);
     // What is next to a cut is wrong there: the mosaic beyond it was taken for its mirror image.
     let near = around(part, OVERLAP, held);
     let within = |r: Region, of: Region| Region { y: r.y - of.y, x: r.x - of.x, ..r };
     let shape = near.shape(3);
-    let mut trimmed = vec![0.0; shape.len()];
+    let mut trimmed = zeros(shape.len());
     crop(&rgb, window.shape(3), within(near, window), &mut trimmed);
     drop(rgb);
     let third = (GREY / 9.0).sqrt();
     let half = 0.5f32.sqrt();
-    let views = [
-        vec![(0, third), (1, third), (2, third)],
-        vec![(0, half), (1, -half)],
-        vec![(2, half), (1, -half)],
-    ];
+    let views: [&[_]; 3] =
+        [&[(0, third), (1, third), (2, third)], &[(0, half), (1, -half)], &[(2, half), (1, -half)]];
     let couplings = [0, 1, 2].map(Coupling::new);
     as_band(&mut trimmed, shape, |band| {
         for _ in 0..ROUNDS {
-            band.weigh(&views, &RULE);
+            band.weigh(|| views.iter(), &RULE);
             for _ in 0..SWEEPS {
                 sweep(band, bayer, &couplings);
             }
         }
     });
-    let mut estimate = vec![0.0; 3 * part.area()];
+    let mut estimate = zeros(3 * part.area());
     crop(&trimmed, shape, within(part, near), &mut estimate);
     estimate
 }
@@ -166,8 +164,8 @@ fn sweep(band: &mut Band, bayer: Bayer, couplings: &[Coupling; 3]) {
             let Coupling { own, others: [a, b], pull } = couplings[bayer.channel(y, x)];
             let [force, force_a, force_b] = band.force([own, a, b], i);
             let step = OMEGA / band.stiffness(i);
-            band.planes[a][i] -= step * (force_a + pull[0] * force);
-            band.planes[b][i] -= step * (force_b + pull[1] * force);
+            band.plane(a)[i] -= step * (force_a + pull[0] * force);
+            band.plane(b)[i] -= step * (force_b + pull[1] * force);
         }
     }
 }

@@ -2,6 +2,7 @@
 //! each picture's holes from the next coarser one.
 
 use super::is_known;
+use crate::scratch::{Buffer, zeros};
 
 /// Relaxation sweeps per scale: they turn the pyramid's blocks into a membrane.
 const SWEEPS: usize = 6;
@@ -14,7 +15,8 @@ pub fn fill(values: &mut [f32], known: &[f32], height: usize, width: usize) {
             *value = 0.0;
         }
     }
-    let weight: Vec<f32> = known.iter().map(|&k| f32::from(u8::from(is_known(k)))).collect();
+    let weight = known.iter().map(|&k| f32::from(u8::from(is_known(k))));
+    let weight = Buffer::collect(known.len(), weight);
     push(values, &weight, height, width);
 }
 
@@ -24,8 +26,8 @@ fn push(values: &mut [f32], weight: &[f32], height: usize, width: usize) {
         return;
     }
     let (h, w) = (height.div_ceil(2), width.div_ceil(2));
-    let mut coarse = vec![0.0f32; h * w];
-    let mut coarse_weight = vec![0.0f32; h * w];
+    let mut coarse = zeros(h * w);
+    let mut coarse_weight = zeros(h * w);
     for y in 0..height {
         for x in 0..width {
             let (i, j) = (y * width + x, y / 2 * w + x / 2);
@@ -33,7 +35,7 @@ fn push(values: &mut [f32], weight: &[f32], height: usize, width: usize) {
             coarse_weight[j] += weight[i];
         }
     }
-    for (value, weight) in coarse.iter_mut().zip(&mut coarse_weight) {
+    for (value, weight) in coarse.iter_mut().zip(coarse_weight.iter_mut()) {
         if *weight > 0.0 {
             *value /= *weight;
         }

@@ -5,6 +5,7 @@
 use super::is_known;
 use crate::classical::curvature::{Band, MOST_ROWS, Rule, band_bytes, by_bands};
 use crate::frame::Shape;
+use crate::scratch::Buffer;
 
 /// Rounds of reweighting.
 const ROUNDS: usize = 6;
@@ -17,37 +18,38 @@ const RULE: Rule = Rule { straight: 0.04, radius: 3 };
 
 /// Refines all holes of `values` (`known` 0), which hold a smooth estimate.
 pub fn refine(values: &mut [f32], known: &[f32], shape: Shape) {
-    let ranges: Vec<(f32, f32)> = values
-        .chunks_exact(shape.plane())
-        .zip(known.chunks_exact(shape.plane()))
-        .map(|(values, known)| {
-            let known = values.iter().zip(known).filter(|(_, k)| is_known(**k)).map(|(v, _)| *v);
-            known.fold((f32::INFINITY, f32::NEG_INFINITY), |(a, b), v| (a.min(v), b.max(v)))
-        })
-        .collect();
+    // Two values per channel: the least and the largest that is known.
+    let range = |(values, known): (&[f32], &[f32])| {
+        let known = values.iter().zip(known).filter(|(_, k)| is_known(**k)).map(|(v, _)| *v);
+        known.fold([f32::INFINITY, f32::NEG_INFINITY], |[a, b], v| [a.min(v), b.max(v)])
+    };
+    let planes = values.chunks_exact(shape.plane()).zip(known.chunks_exact(shape.plane()));
+    let ranges = Buffer::collect(2 * shape.channels, planes.flat_map(range));
+    let ranges = ranges.as_chunks::<2>().0;
     // The mean over the channels: their edges coincide more often than not.
     let factor = 1.0 / (shape.channels as f32).sqrt();
-    let views: Vec<_> = (0..shape.channels).map(|c| vec![(c, factor)]).collect();
+    let views = || (0..shape.channels).map(|c| [(c, factor)]);
     by_bands(values, shape, |band| {
-        let holes: Vec<Vec<usize>> =
-            (0..shape.channels).map(|c| holes(band, known, shape, c, ranges[c])).collect();
-        if holes.iter().all(Vec::is_empty) {
+        // Of channel after channel, each list with its length in front.
+        let mut holes: Buffer<usize> = Buffer::new();
+        (0..shape.channels).for_each(|c| add_holes(band, known, shape, c, ranges[c], &mut holes));
+        if holes.len() == shape.channels {
             return;
         }
         for round in 0..ROUNDS {
             if round == 0 {
                 band.weigh_alike();
             } else {
-                band.weigh(&views, &RULE);
+                band.weigh(views, &RULE);
             }
             for _ in 0..SWEEPS {
                 sweep(band, &holes);
             }
         }
-        for (c, (low, high)) in ranges.iter().enumerate() {
-            for &i in &holes[c] {
-                band.planes[c][i] = band.planes[c][i].clamp(*low, *high);
-            }
+        for (c, holes) in lists(&holes).enumerate() {
+            let [low, high] = ranges[c];
+            let plane = band.plane(c);
+            holes.iter().for_each(|&i| plane[i] = plane[i].clamp(low, high));
         }
     });
 }
@@ -59,25 +61,44 @@ pub fn bytes(shape: Shape) -> u64 {
     band_bytes(shape) + (holes * size_of::<usize>()) as u64
 }
 
-/// Where a band's channel `c` has holes; none in a channel of which nothing is known (an empty
-/// `range`), which stays as it is.
-fn holes(band: &Band, known: &[f32], shape: Shape, c: usize, range: (f32, f32)) -> Vec<usize> {
-    let mut holes = Vec::new();
-    if range.0 <= range.1 {
+/// Adds where a band's channel `c` has holes; none in a channel of which nothing is known (an
+/// empty `range`), which stays as it is.
+fn add_holes(
+    band: &Band,
+    known: &[f32],
+    shape: Shape,
+    c: usize,
+    [low, high]: [f32; 2],
+    holes: &mut Vec<usize>,
+) {
+    let at_length = holes.len();
+    holes.push(0);
+    if low <= high {
         for (y, at) in band.lines() {
             let row = &known[c * shape.plane() + y * shape.width..][..shape.width];
             holes.extend(at.zip(row).filter(|(_, k)| !is_known(**k)).map(|(i, _)| i));
         }
     }
-    holes
+    holes[at_length] = holes.len() - at_length - 1;
+}
+
+/// The lists that were added, one after another.
+fn lists(mut holes: &[usize]) -> impl Iterator<Item = &[usize]> {
+    std::iter::from_fn(move || {
+        let (len, rest) = holes.split_first()?;
+        let (list, rest) = rest.split_at(*len);
+        holes = rest;
+        Some(list)
+    })
 }
 
 /// Moves each hole towards the minimum of the weighted squares, the others held.
-fn sweep(band: &mut Band, holes: &[Vec<usize>]) {
-    for (c, holes) in holes.iter().enumerate() {
+fn sweep(band: &mut Band, holes: &[usize]) {
+    for (c, holes) in lists(holes).enumerate() {
         for &i in holes {
             let [force] = band.force([c], i);
-            band.planes[c][i] -= OMEGA * force / band.stiffness(i);
+            let step = OMEGA * force / band.stiffness(i);
+            band.plane(c)[i] -= step;
         }
     }
 }

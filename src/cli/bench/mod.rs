@@ -122,7 +122,7 @@ fn with_rates(
         rule: "split",
         eta: 0.85,
         seed: 0,
-        noise: args.noise,
+        noise: job::Noise::Even(job::sigma(args.noise, "noise")?),
         steps: None,
         start: None,
         end: None,

@@ -20,9 +20,13 @@ pub fn run(args: &Restore, files: &Files) -> Result<()> {
     let started = Instant::now();
     let results = Files::of_output(path(&args.output));
     let certificates = args.certificate.as_deref().map(|name| Files::of_output(path(name)));
-    if path(&args.output) == Path::new("-") {
-        let why = "output: expected a folder or numbered files (%06d) for many, found -";
-        return Err(Error::Usage(why.into()));
+    let output = path(&args.output);
+    let picture = matches!(results, Files::Folder(..)) && io::check_picture_name(output).is_ok();
+    if picture && !output.is_dir() {
+        let found = output.display();
+        let why =
+            format!("output: expected a folder or numbered files (%06d) for many, found {found}");
+        return Err(Error::Usage(why));
     }
     if args.recursive && matches!(files, Files::Numbered { .. }) {
         let why = format!("recursive: expected a folder, found numbers in {}", args.input);
@@ -123,7 +127,7 @@ impl Places {
 
     fn names(&self) -> Names<'_> {
         let Places { input, output, certificate } = self;
-        Names { input, output, certificate: certificate.as_deref() }
+        Names { input, output, certificate: certificate.as_deref(), spread: None }
     }
 
     fn make_folders(&self) -> Result<()> {

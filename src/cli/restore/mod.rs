@@ -23,12 +23,14 @@ struct Names<'a> {
     input: &'a Path,
     output: &'a Path,
     certificate: Option<&'a Path>,
+    spread: Option<&'a Path>,
 }
 
 impl Names<'_> {
     /// Whether all that would be written is there already.
     fn exist(&self) -> bool {
-        self.output.exists() && self.certificate.is_none_or(Path::exists)
+        let others = [self.certificate, self.spread];
+        self.output.exists() && others.into_iter().flatten().all(Path::exists)
     }
 }
 
@@ -58,6 +60,14 @@ impl Setup {
 pub fn run(args: Restore) -> Result<()> {
     let input = path(&args.input);
     if let Some(files) = Files::of_input(input) {
+        if args.spread.is_some() {
+            let why = format!("spread: expected one file, found {}", input.display());
+            return Err(Error::Usage(why));
+        }
+        if args.measured.is_some() {
+            let found = input.display();
+            return Err(Error::Usage(format!("measured: expected one file, found {found}")));
+        }
         return many::run(&args, &files);
     }
     if args.recursive {
@@ -68,12 +78,17 @@ pub fn run(args: Restore) -> Result<()> {
         input,
         output: path(&args.output),
         certificate: args.certificate.as_deref().map(path),
+        spread: args.spread.as_deref().map(path),
     };
     if args.skip_existing && names.exist() {
         return Ok(());
     }
     // Everything that can be refused is refused before the work.
     names.check()?;
+    if let Some(name) = args.measured.as_deref().map(path) {
+        io::check_picture_name(name)?;
+        io::check_writable(name)?;
+    }
     let line = one::run(&args, &names, &mut Setup::new(&args)?)?;
     say(&args, names.output, &line)
 }
@@ -82,7 +97,8 @@ impl Names<'_> {
     fn check(&self) -> Result<()> {
         io::check_picture_name(self.output)?;
         io::check_writable(self.output)?;
-        self.certificate.map_or(Ok(()), io::check_writable)
+        self.spread.map_or(Ok(()), io::check_picture_name)?;
+        [self.certificate, self.spread].into_iter().flatten().try_for_each(io::check_writable)
     }
 }
 

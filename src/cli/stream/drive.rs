@@ -140,6 +140,7 @@ impl Drive<'_> {
                 "evaluations": outcome.evaluations, "steps": outcome.steps,
                 "tiles": outcome.tiles.evaluated, "tiles_still": outcome.tiles.still,
                 "tiles_skipped": outcome.tiles.skipped, "late": outcome.late,
+                "cut": outcome.cut,
                 "residual_max": outcome.residual_max, "residual_rms": outcome.residual_rms,
                 "temperature": temperature(Path::new("/")),
                 "waiting": waiting, "dropped": dropped,

@@ -65,6 +65,7 @@ pub fn run(args: Stream) -> Result<()> {
     let scene = a.scene();
     let (output, header) = source.output(&args, scene)?;
     let coding = source.coding(&args, scene)?;
+    let planes = source.coded(&args, &output)?;
     let coded = coding.map(|coding| Coded::new(&model, coding));
     let prior: &dyn Prior = coded.as_ref().map_or(&model, |c| c);
 
@@ -75,7 +76,7 @@ pub fn run(args: Stream) -> Result<()> {
         a: &a,
         prior: &model,
         settings: &rgb,
-        input_bytes: held_bytes(&args, &a, &source.format, &output),
+        input_bytes: held_bytes(&args, &a, &source.format, &output, planes.is_some()),
         bits: 8,
         output_is_held: false,
     };
@@ -98,6 +99,7 @@ pub fn run(args: Stream) -> Result<()> {
         settings: &settings,
         input: source.format,
         output,
+        coded: planes,
         sensor: source.sensor,
         warm: args.warm,
         budget: budget.map(|time| (time, machine_clock())),
@@ -157,12 +159,17 @@ fn settings(
     threads: usize,
 ) -> Result<(Settings, Settings)> {
     let gain = coding.map_or(1.0, |coding| coding.noise_gain());
+    let noise = job::Noise::parse(&args.noise)?;
+    if args.warm && matches!(noise, job::Noise::Camera(_)) {
+        let why = format!("warm: expected noise of one strength, found {}", args.noise);
+        return Err(Error::Usage(why));
+    }
     let rgb = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
         eta: args.eta,
         seed: args.seed,
-        noise: args.noise * gain,
+        noise: noise.scaled(gain),
         steps: args.steps,
         start: args.start,
         end: args.end,
@@ -172,18 +179,30 @@ fn settings(
     }
     .settings(a, model)?;
     let levels = rgb.levels.iter().map(|l| model.diffusion().at_sigma(l.sigma() / gain)).collect();
-    let settings = Settings { sigma_y: rgb.sigma_y / gain, levels, ..rgb.clone() };
+    // In the planes themselves the noise is what was said.
+    let camera = match noise {
+        job::Noise::Camera(camera) => Some(camera),
+        job::Noise::Even(_) => None,
+    };
+    let settings = Settings { sigma_y: rgb.sigma_y / gain, camera, levels, ..rgb.clone() };
     Ok((rgb, settings))
 }
 
 /// Memory for whole frames: those that wait and those at hand as bytes, and as numbers the
 /// measurement, what is known of it and its residual, the result and what stands between the parts
 /// of the operator, and what is written, twice.
-fn held_bytes(args: &Stream, a: &dyn Degradation, input: &Format, output: &Format) -> u64 {
+fn held_bytes(
+    args: &Stream,
+    a: &dyn Degradation,
+    input: &Format,
+    output: &Format,
+    coded: bool,
+) -> u64 {
     let (y, x) = (a.measurement().len(), a.scene().len());
     // The last measurement and result, and the start that is made of it.
     let remembered = if args.warm { y + 2 * x } else { 0 };
-    let numbers = 4 * y + 2 * x + remembered + 2 * output.shape().len();
+    let planes = if coded { x } else { 0 };
+    let numbers = 4 * y + 2 * x + remembered + planes + 2 * output.shape().len();
     let bytes = (args.queue + 2) * input.frame_bytes() + output.frame_bytes();
     (numbers * size_of::<f32>() + bytes) as u64
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use super::super::args::Stream;
 use super::super::job;
 use crate::classical::demosaic::Bayer;
-use crate::colour::{Coding, Matrix};
+use crate::colour::{Affine, Coding, Matrix};
 use crate::error::{Error, Result};
 use crate::frame::{Shape, code_max};
 use crate::io::video::{Format, Frames, Header, Packing, Range, RawReader, Sensor, Y4mReader};
@@ -100,12 +100,7 @@ impl Source {
     /// How colours were turned into the frames' code values; `None` where these are R'G'B', or
     /// are to become it.
     pub fn coding(&self, args: &Stream, scene: Shape) -> Result<Option<Coding>> {
-        let matrix = match args.matrix.as_deref() {
-            None if self.format.height >= 720 => Matrix::Bt709,
-            None | Some("bt601") => Matrix::Bt601,
-            Some("bt709") => Matrix::Bt709,
-            Some(other) => return usage("matrix", "bt601 or bt709", other),
-        };
+        let matrix = matrix(args, self.format.height)?;
         let full = self.range == Range::Full;
         let mono = scene.channels == 1;
         let coded = self.format.is_ycbcr() || mono;
@@ -113,20 +108,29 @@ impl Source {
         Ok(coded.then_some(Coding { matrix, full, bits, mono }))
     }
 
+    /// How a scene of R'G'B' becomes luma and chroma, where frames go out as such.
+    pub fn coded(&self, args: &Stream, output: &Format) -> Result<Option<Affine>> {
+        if self.format.is_ycbcr() || !output.is_ycbcr() {
+            return Ok(None);
+        }
+        let matrix = matrix(args, output.height)?;
+        let full = args.range.is_some() && self.range == Range::Full;
+        let coding = Coding { matrix, full, bits: output.bits, mono: false };
+        Ok(Some(coding.to_rgb().inverse()))
+    }
+
     /// Frames of the scene that go out, and their header, if they have one.
     pub fn output(&self, args: &Stream, scene: Shape) -> Result<(Format, Option<Header>)> {
         let Shape { channels, height, width } = scene;
         let to_y4m = match args.to.as_deref() {
             None => self.header.is_some(),
-            Some("y4m") => true,
+            Some("y4m" | "y4m444") => true,
             Some("raw") => false,
-            Some(other) => return usage("to", "y4m or raw", other),
+            Some(other) => return usage("to", "y4m, y4m444 or raw", other),
         };
+        let is_444 = args.to.as_deref() == Some("y4m444");
         let format = Format { width, height, stride: None, ..self.format };
         if !format.is_ycbcr() && channels == 3 {
-            if to_y4m {
-                return usage("to", "raw, since the result is R'G'B'", "y4m");
-            }
             let bits = match (self.sensor.is_some(), args.depth) {
                 (true, bits @ (8 | 16)) => bits,
                 (true, other) => return usage("depth", "8 or 16", other),
@@ -139,7 +143,18 @@ impl Source {
                     }
                 }
             };
-            return Ok((Format { packing: Packing::Rgb, bits, ..format }, None));
+            if !to_y4m {
+                return Ok((Format { packing: Packing::Rgb, bits, ..format }, None));
+            }
+            let side = if is_444 { 1 } else { 2 };
+            let packing = Packing::Planar { across: side, down: side };
+            let format = Format { packing, bits, ..format };
+            let range = if args.range.is_some() { self.range } else { Range::Limited };
+            let rate = self.header.as_ref().and_then(Header::rate).unwrap_or(&args.rate);
+            return Ok((format, Some(Header::new(format, range, rate))));
+        }
+        if is_444 {
+            return usage("to", "y4m for frames that are no R'G'B'", "y4m444");
         }
         if !to_y4m {
             return Ok((format, None));
@@ -152,6 +167,16 @@ impl Source {
         };
         let made = || Header::new(format, self.range, &args.rate);
         Ok((format, Some(self.header.clone().unwrap_or_else(made))))
+    }
+}
+
+/// The weights of colours in luma that were asked for, or are usual for frames of so many rows.
+fn matrix(args: &Stream, rows: usize) -> Result<Matrix> {
+    match args.matrix.as_deref() {
+        None if rows >= 720 => Ok(Matrix::Bt709),
+        None | Some("bt601") => Ok(Matrix::Bt601),
+        Some("bt709") => Ok(Matrix::Bt709),
+        Some(other) => usage("matrix", "bt601 or bt709", other),
     }
 }
 

@@ -56,7 +56,16 @@ fn measured(a: &dyn Degradation, sigma_y: f64) -> Frame {
 
 fn settings(prior: &dyn Prior, mode: Mode, sigma_y: f64, steps: usize) -> Settings {
     let levels = prior.diffusion().geometric(0.3, 0.05, steps);
-    Settings { mode, sigma_y, levels, generative: 1.0, frame: 0, threads: 1, band: None }
+    Settings {
+        mode,
+        sigma_y,
+        camera: None,
+        levels,
+        generative: 1.0,
+        frame: 0,
+        threads: 1,
+        band: None,
+    }
 }
 
 fn job<'a>(

@@ -95,6 +95,11 @@ impl Header {
         Header { format, range: Some(range), tags }
     }
 
+    /// Frames per second, `N:D`, where it says so.
+    pub fn rate(&self) -> Option<&str> {
+        self.tags.iter().find_map(|tag| tag.strip_prefix('F'))
+    }
+
     /// The line for frames of another size, with everything else as it was; ends the line.
     pub fn line(&self, width: usize, height: usize) -> String {
         let mut line = format!("{MAGIC} W{width} H{height}");

@@ -53,8 +53,8 @@ impl Degradation for Assembled {
     fn uncertainty(&self) -> f64 {
         self.0.uncertainty()
     }
-    fn classical_rows(&self, _rows: std::ops::Range<usize>, y: &[f32]) -> Vec<f32> {
-        self.0.classical(y)
+    fn classical_rows(&self, _rows: std::ops::Range<usize>, y: &[f32], x: &mut [f32]) {
+        x.copy_from_slice(&self.0.classical(y));
     }
 }
 

@@ -1,6 +1,7 @@
 pub(crate) mod dense;
 mod exactness;
 mod invariance;
+mod restorer;
 mod truth;
 mod warm;
 
@@ -50,7 +51,16 @@ fn measured(a: &dyn Degradation, x: &Frame, sigma_y: f64) -> Frame {
 }
 
 fn settings(mode: Mode, levels: Vec<Level>) -> Settings {
-    Settings { mode, sigma_y: 0.0, levels, generative: 1.0, frame: 0, threads: 1, band: None }
+    Settings {
+        mode,
+        sigma_y: 0.0,
+        camera: None,
+        levels,
+        generative: 1.0,
+        frame: 0,
+        threads: 1,
+        band: None,
+    }
 }
 
 fn go(a: &dyn Degradation, y: &Frame, prior: &dyn Prior, settings: &Settings) -> Result<Frame> {

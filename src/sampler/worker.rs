@@ -1,0 +1,146 @@
+//! What one thread needs to take tiles through a step.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use super::grid::{Grid, Tile};
+use super::step::{Buffers, Steps, room};
+use super::strip::Strip;
+use super::warm::Warm;
+use crate::degrade::{Degradation, Reach};
+use crate::error::{Error, Result};
+use crate::prior::{Evaluator, Prior};
+use crate::scratch::Scratch;
+
+/// Evaluators by window size.
+type Evaluators = HashMap<(usize, usize), Box<dyn Evaluator>>;
+
+/// One thread's own: evaluators, and buffers that are used again.
+pub struct Worker {
+    evaluators: Evaluators,
+    window: Vec<f32>,
+    input: Vec<f32>,
+    estimate: Vec<f32>,
+    /// The state in a tile's core, and what becomes of it.
+    before: Vec<f32>,
+    core: Vec<f32>,
+    buffers: Buffers,
+    /// Kept only where there will be a next frame.
+    pub scratch: Option<Scratch>,
+}
+
+fn evaluator<'a>(
+    held: &'a mut Evaluators,
+    prior: &dyn Prior,
+    size: (usize, usize),
+) -> Result<&'a mut dyn Evaluator> {
+    let evaluator = match held.entry(size) {
+        Entry::Occupied(held) => held.into_mut(),
+        Entry::Vacant(empty) => empty.insert(prior.evaluator(size.0, size.1)?),
+    };
+    Ok(evaluator.as_mut())
+}
+
+/// What tiles are taken through a step with.
+pub struct Stage<'a> {
+    pub steps: Steps<'a>,
+    pub prior: &'a dyn Prior,
+    pub warm: Option<&'a Warm>,
+}
+
+impl Worker {
+    pub fn new(grids: &[Grid], a: &dyn Degradation, prior: &dyn Prior, keeps: bool) -> Worker {
+        let pixels = grids.iter().map(Grid::largest_window).map(|(h, w)| h * w).max().unwrap_or(0);
+        let cores = grids.iter().map(Grid::largest_core).max().unwrap_or(0);
+        let buffer = |channels| Vec::with_capacity(channels * pixels);
+        Worker {
+            evaluators: HashMap::new(),
+            window: buffer(a.scene().channels),
+            input: buffer(prior.channels()),
+            estimate: buffer(prior.channels()),
+            before: Vec::with_capacity(a.scene().channels * cores),
+            core: Vec::with_capacity(prior.channels() * cores),
+            buffers: Buffers::default(),
+            scratch: keeps.then(Scratch::default),
+        }
+    }
+
+    /// Makes an evaluator for windows of this size, in advance.
+    pub fn prepare(&mut self, prior: &dyn Prior, size: (usize, usize)) -> Result<()> {
+        evaluator(&mut self.evaluators, prior, size).map(|_| ())
+    }
+
+    /// Makes the buffers as large as those of `other`: which thread meets the largest tile is
+    /// chance.
+    pub fn cover(&mut self, other: &Worker) {
+        self.buffers.cover(&other.buffers);
+        if let (Some(own), Some(other)) = (&mut self.scratch, &other.scratch) {
+            own.cover(other);
+        }
+    }
+
+    /// The core of one tile after step `k` (or the prior's estimate of it, where the projection
+    /// needs the whole frame).
+    pub fn tile(
+        &mut self,
+        stage: &Stage,
+        k: usize,
+        tile: &Tile,
+        y: &Strip,
+        state: &Strip,
+    ) -> Result<&[f32]> {
+        let Stage { steps, prior, warm } = stage;
+        let scene = steps.a.scene();
+        if warm.is_some_and(|warm| !warm.needs(k, tile.core())) {
+            let same = &mut self.core;
+            same.resize(tile.core().shape(scene.channels).len(), 0.0);
+            state.read(tile.core(), same);
+            return Ok(same);
+        }
+        let (height, width) = (tile.rows.size, tile.columns.size);
+        let (pixels, channels) = (height * width, prior.channels());
+        let window = room(&mut self.window, scene.channels * pixels);
+        state.read_window(tile, window);
+        let (asked, scale) = steps.asked(k, *prior);
+        let input = room(&mut self.input, channels * pixels);
+        for part in input.chunks_exact_mut(window.len()) {
+            part.iter_mut().zip(&*window).for_each(|(to, v)| *to = v * scale);
+        }
+        let estimate = room(&mut self.estimate, channels * pixels);
+        evaluator(&mut self.evaluators, *prior, (height, width))?.x0(input, asked, estimate)?;
+
+        let core = tile.core();
+        let (top, left) = (core.y - tile.rows.window, core.x - tile.columns.window);
+        let cut = |planes: &[f32], out: &mut Vec<f32>| {
+            out.clear();
+            for plane in planes.chunks_exact(pixels) {
+                for row in plane.chunks_exact(width).skip(top).take(core.height) {
+                    out.extend_from_slice(&row[left..left + core.width]);
+                }
+            }
+        };
+        let x0 = &mut self.core;
+        cut(estimate, x0);
+        if channels > scene.channels {
+            let area = core.area();
+            for i in 0..area {
+                x0[i] = (0..channels).map(|c| x0[c * area + i]).sum::<f32>() / channels as f32;
+            }
+            x0.truncate(area);
+        }
+        if let Some(bad) = x0.iter().find(|v| !v.is_finite()) {
+            let what =
+                format!("the prior's estimate at step {}, tile at {},{}", k + 1, core.x, core.y);
+            return Err(Error::Numerical {
+                what,
+                expected: "finite values".into(),
+                found: bad.to_string(),
+            });
+        }
+        if steps.a.reach() == Reach::Local {
+            cut(window, &mut self.before);
+            steps.advance(k, core, y, &self.before, x0, &mut self.buffers);
+        }
+        Ok(x0)
+    }
+}

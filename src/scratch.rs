@@ -1,0 +1,211 @@
+//! Buffers that are used again.
+//!
+//! Operators and classical estimates need memory for a moment, many times per frame. Whoever
+//! restores frame after frame lends a [`Scratch`] to the thread meanwhile: then [`zeros`] and its
+//! like take from it and give back to it, and nothing is allocated once it holds enough. On a
+//! thread without one they are ordinary vectors.
+//!
+//! A buffer takes the first place that is free. So the same work takes the same places each time,
+//! whatever the sizes, and a place is as large as the largest buffer that it ever held.
+
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+
+thread_local! {
+    static LENT: RefCell<Option<Scratch>> = const { RefCell::new(None) };
+}
+
+/// Buffers of one thread.
+#[derive(Default)]
+pub struct Scratch {
+    floats: Shelf<f32>,
+    indices: Shelf<usize>,
+}
+
+/// Places for buffers: empty where one is taken.
+pub struct Shelf<T>(Vec<Option<Vec<T>>>);
+
+impl<T> Default for Shelf<T> {
+    fn default() -> Shelf<T> {
+        Shelf(Vec::new())
+    }
+}
+
+impl Scratch {
+    /// Lends `scratch` to this thread while `work` runs; what was lent before waits.
+    pub fn lend<T>(scratch: &mut Option<Scratch>, work: impl FnOnce() -> T) -> T {
+        /// Exchanges them again, also where `work` panics.
+        struct Back<'a>(&'a mut Option<Scratch>);
+        impl Drop for Back<'_> {
+            fn drop(&mut self) {
+                LENT.with_borrow_mut(|lent| std::mem::swap(lent, self.0));
+            }
+        }
+        LENT.with_borrow_mut(|lent| std::mem::swap(lent, scratch));
+        let _back = Back(scratch);
+        work()
+    }
+
+    /// Makes each place as large as that of `other`.
+    pub fn cover(&mut self, other: &Scratch) {
+        self.floats.cover(&other.floats);
+        self.indices.cover(&other.indices);
+    }
+}
+
+impl<T> Shelf<T> {
+    fn take(&mut self) -> (usize, Vec<T>) {
+        match self.0.iter().position(Option::is_some) {
+            Some(at) => (at, self.0[at].take().unwrap_or_default()),
+            None => {
+                self.0.push(None);
+                (self.0.len() - 1, Vec::new())
+            }
+        }
+    }
+
+    fn give(&mut self, at: usize, buffer: Vec<T>) {
+        if let Some(place) = self.0.get_mut(at) {
+            *place = Some(buffer);
+        }
+    }
+
+    fn cover(&mut self, other: &Shelf<T>) {
+        if self.0.len() < other.0.len() {
+            self.0.resize_with(other.0.len(), || Some(Vec::new()));
+        }
+        for (own, other) in self.0.iter_mut().flatten().zip(other.0.iter().flatten()) {
+            own.clear();
+            own.reserve_exact(other.capacity());
+        }
+    }
+}
+
+/// What buffers are made of.
+pub trait Item: Copy + Default {
+    fn shelf(scratch: &mut Scratch) -> &mut Shelf<Self>;
+}
+
+impl Item for f32 {
+    fn shelf(scratch: &mut Scratch) -> &mut Shelf<f32> {
+        &mut scratch.floats
+    }
+}
+
+impl Item for usize {
+    fn shelf(scratch: &mut Scratch) -> &mut Shelf<usize> {
+        &mut scratch.indices
+    }
+}
+
+/// A vector that goes back to where it was taken from.
+pub struct Buffer<T: Item> {
+    data: Vec<T>,
+    /// Its place in the thread's scratch, if there is one.
+    place: Option<usize>,
+}
+
+impl<T: Item> Buffer<T> {
+    /// An empty one.
+    pub fn new() -> Buffer<T> {
+        let taken = LENT.with_borrow_mut(|lent| lent.as_mut().map(|s| T::shelf(s).take()));
+        match taken {
+            None => Buffer { data: Vec::new(), place: None },
+            Some((at, mut data)) => {
+                data.clear();
+                Buffer { data, place: Some(at) }
+            }
+        }
+    }
+
+    /// One of `len` values, all 0.
+    pub fn zeros(len: usize) -> Buffer<T> {
+        let mut buffer = Buffer::new();
+        if buffer.data.capacity() == 0 {
+            // Memory that the system clears need not be cleared again.
+            buffer.data = vec![T::default(); len];
+        } else {
+            buffer.data.reserve_exact(len);
+            buffer.data.resize(len, T::default());
+        }
+        buffer
+    }
+
+    /// One of `len` values that come one after another.
+    pub fn collect(len: usize, values: impl Iterator<Item = T>) -> Buffer<T> {
+        let mut buffer = Buffer::new();
+        buffer.data.reserve_exact(len);
+        buffer.data.extend(values);
+        buffer
+    }
+}
+
+impl<T: Item> Deref for Buffer<T> {
+    type Target = Vec<T>;
+
+    fn deref(&self) -> &Vec<T> {
+        &self.data
+    }
+}
+
+impl<T: Item> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut Vec<T> {
+        &mut self.data
+    }
+}
+
+impl<T: Item> Drop for Buffer<T> {
+    fn drop(&mut self) {
+        let Some(at) = self.place else { return };
+        let data = std::mem::take(&mut self.data);
+        // A thread that ends has nothing to give back to.
+        let _ = LENT.try_with(|lent| {
+            if let Some(scratch) = lent.borrow_mut().as_mut() {
+                T::shelf(scratch).give(at, data);
+            }
+        });
+    }
+}
+
+/// `len` floats, all 0.
+pub fn zeros(len: usize) -> Buffer<f32> {
+    Buffer::zeros(len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_come_back_to_their_places() {
+        let mut scratch = Some(Scratch::default());
+        let work = |large: usize| {
+            let first = zeros(large);
+            let at = first.as_ptr();
+            let second = Buffer::<f32>::collect(3, [1.0, 2.0, 3.0].into_iter());
+            assert_eq!(&second[..], [1.0, 2.0, 3.0]);
+            drop(first);
+            // The first place is free again, what it held is forgotten.
+            let mut third = zeros(large / 2);
+            assert!(third.as_ptr() == at && third.iter().all(|v| *v == 0.0));
+            third.fill(7.0);
+            at
+        };
+        let large = Scratch::lend(&mut scratch, || work(100));
+        assert_eq!(Scratch::lend(&mut scratch, || work(50)), large);
+        let places = |s: &Scratch| s.floats.0.iter().flatten().map(Vec::capacity).sum::<usize>();
+        let held = places(scratch.as_ref().unwrap());
+        assert!((103..130).contains(&held), "{held}");
+        let mut other = Scratch::default();
+        other.cover(scratch.as_ref().unwrap());
+        assert_eq!(places(&other), held);
+    }
+
+    #[test]
+    fn without_a_scratch_they_are_vectors() {
+        let mut buffer = zeros(3);
+        buffer.push(1.0);
+        assert_eq!(buffer.place, None);
+        assert_eq!(&buffer[..], [0.0, 0.0, 0.0, 1.0]);
+    }
+}
