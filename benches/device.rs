@@ -53,6 +53,7 @@ mod on_device {
         let settings = Settings {
             mode,
             sigma_y: 0.0,
+            camera: None,
             levels,
             generative: 1.0,
             frame: 0,
