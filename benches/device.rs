@@ -47,12 +47,13 @@ mod on_device {
     }
 
     fn run(gpu: &Gpu, mode: Mode, precision: device::Precision, scene: Shape) -> Result<String> {
-        let a = Spec::parse("sr:2")?.build(scene, &ddnm::io::read)?;
+        let a = Spec::parse("sr:2")?.build(scene, &|path| Ok(ddnm::io::read(path)?.into()))?;
         let model = prior::find_onnx(None)?;
         let levels = model.diffusion().geometric(0.3, 0.04, 8);
         let settings = Settings {
             mode,
             sigma_y: 0.0,
+            camera: None,
             levels,
             generative: 1.0,
             frame: 0,

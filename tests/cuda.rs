@@ -21,8 +21,10 @@ fn folder() -> Folder {
     let folder = Folder::new();
     let picture = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/assets/chelsea.png");
     let picture = picture.display().to_string();
-    let scene = folder.arg("scene.png");
-    common::ok(&["degrade", &picture, "-o", &scene, "-d", "sr:8"]);
+    let (small, scene) = (folder.arg("small.png"), folder.arg("scene.png"));
+    common::ok(&["degrade", &picture, "-o", &small, "-d", "sr:8"]);
+    // Of itself, so that no other scene's size is recorded in it.
+    common::ok(&["degrade", &small, "-o", &scene, "-d", "none"]);
     folder
 }
 
@@ -44,7 +46,7 @@ fn restore(folder: &Folder, device: &str) -> Output {
             "-o",
             &folder.arg("out.png"),
             "-d",
-            "sr:2",
+            "none",
             "-q",
         ])
         .args(["--steps", "1", "--device", device])

@@ -59,8 +59,8 @@ impl Place {
         }
     }
 
-    /// Where a degradation is restored.
-    pub fn suits(&self, _a: &dyn Degradation) -> Result<&Place> {
+    /// Where a restoration runs.
+    pub fn suits(&self, _a: &dyn Degradation, _settings: &Settings) -> Result<&Place> {
         Ok(self)
     }
 
@@ -107,13 +107,13 @@ impl Place {
         }
     }
 
-    /// Where a degradation is restored: on the processor, where a GPU cannot.
+    /// Where a restoration runs: on the processor, where a GPU cannot.
     ///
     /// # Errors
     /// [`Error::Usage`](crate::Error::Usage) where a GPU is insisted on and cannot.
-    pub fn suits(&self, a: &dyn Degradation) -> Result<&Place> {
+    pub fn suits(&self, a: &dyn Degradation, settings: &Settings) -> Result<&Place> {
         let Place::Gpu { insists, .. } = self else { return Ok(self) };
-        match crate::device::supports(a) {
+        match crate::device::takes(a, settings) {
             Ok(_) => Ok(self),
             Err(why) if *insists => Err(why),
             Err(why) => {
@@ -194,8 +194,16 @@ pub fn list(device: &str, model: Option<&str>) -> Result<()> {
     let a = spec.build(Shape::new(3, side + 1, side), &job::load_mask)?;
     let levels = model.diffusion().geometric(0.2, 0.1, 1);
     let mode = Mode::Sample { eta: 0.85, rule: NoiseRule::Split, seed: 0 };
-    let settings =
-        Settings { mode, sigma_y: 0.1, levels, generative: 1.0, frame: 0, threads: 1, band: None };
+    let settings = Settings {
+        mode,
+        sigma_y: 0.1,
+        camera: None,
+        levels,
+        generative: 1.0,
+        frame: 0,
+        threads: 1,
+        band: None,
+    };
     let job = Job { a: &a, model: &model, settings: &settings, precision: asked.precision };
     let mut text = format!("step          of {} through `{}`, by the table\n", a.scene(), a.spec());
     for (operator, count, place) in job.summary()? {

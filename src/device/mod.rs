@@ -33,7 +33,7 @@ pub use cuda::{Gpu, open, select};
 #[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 pub use engine::{Engine, Processor};
 #[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
-pub use run::{Job, Prepared, Traffic, supports};
+pub use run::{Job, Prepared, Traffic, supports, takes};
 
 #[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 pub use table::{Entry, TABLE, VERSION};

@@ -44,6 +44,15 @@ pub fn supports(a: &dyn Degradation) -> Result<Closed> {
     })
 }
 
+/// Whether graphs can hold what a restoration is to do: as [`supports`], and noise of one strength.
+pub fn takes(a: &dyn Degradation, settings: &Settings) -> Result<Closed> {
+    if settings.camera.is_some() {
+        let why = "device: expected noise of one strength, found a camera's";
+        return Err(Error::Usage(why.into()));
+    }
+    supports(a)
+}
+
 /// What is to be restored, and how.
 #[derive(Clone, Copy)]
 pub struct Job<'a> {
@@ -58,11 +67,7 @@ impl Job<'_> {
     pub fn graphs(&self) -> Result<Vec<(Grid, TypedModel)>> {
         let Job { a, model, settings, precision } = *self;
         sampler::check(a, a.measurement(), model, settings)?;
-        if settings.camera.is_some() {
-            let why = "device: expected noise of one strength, found a camera's";
-            return Err(Error::Usage(why.into()));
-        }
-        let closed = supports(a)?;
+        let closed = takes(a, settings)?;
         let plan = Plan { a, closed: &closed, model, settings, precision, batch: BATCH };
         let mut graphs: Vec<(Grid, TypedModel)> = Vec::new();
         for grid in sampler::grids(a, model, &settings.levels) {

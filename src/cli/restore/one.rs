@@ -28,7 +28,6 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     let recorded = file.origin.scene;
     let a = job::operator(&args.degradation, file.shape(), recorded, args.size.as_deref())?;
     let (noise, estimated) = job::Noise::of_file(&args.noise, &a, &file)?;
-    let place = place.suits(&a)?;
     let mut settings = job::Schedule {
         mode: &args.mode,
         rule: &args.rule,
@@ -43,6 +42,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         bits: file.origin.bit_depth,
     }
     .settings(&a, prior)?;
+    let place = place.suits(&a, &settings)?;
 
     let draws = spread::draws(args.samples, spread_name, settings.mode)?;
     let spread_bytes = if draws > 1 { Spread::bytes(a.scene()) } else { 0 };
