@@ -32,7 +32,7 @@ mod widen;
 pub use bundled::find_onnx;
 pub use bundled::{bundled, find};
 pub use coded::Coded;
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 pub(crate) use convert::Conversion;
 pub use gaussian::Gaussian;
 pub use manifest::{Conditioning, Halo, Manifest, Prediction};

@@ -134,7 +134,7 @@ impl Model {
     }
 
     /// What lies between states and the network at one level.
-    #[cfg(any(test, feature = "cuda"))]
+    #[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
     pub(crate) fn conversion(&self, level: Level) -> super::convert::Conversion {
         super::convert::Conversion::new(&self.manifest, level, self.whole_timesteps())
     }

@@ -175,7 +175,7 @@ impl OnnxModel {
     /// tract's graph of the network for a batch of windows: inputs are the state, `[batch,
     /// channels, height, width]`, and what says the noise level, a single-precision number (or
     /// map) wherever the graph can take one; all windows share it.
-    #[cfg(any(test, feature = "cuda"))]
+    #[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
     pub fn graph(&self, batch: usize, height: usize, width: usize) -> Result<TypedModel> {
         self.typed(batch, height, width, true).or_else(|_| self.typed(batch, height, width, false))
     }

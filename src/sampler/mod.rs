@@ -20,13 +20,13 @@ mod worker;
 
 pub use budget::{Budget, Clock, machine_clock};
 pub use defaults::{Defaults, defaults};
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 pub(crate) use finish::finish;
 pub use finish::{CONTENT, between, into_box, kept_residual, rms};
 pub use restorer::Restorer;
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 pub(crate) use step::{Amplitudes, Steps, ddnm_plus, effective_eta};
-#[cfg(any(test, feature = "cuda"))]
+#[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 pub(crate) use strip::mirror;
 pub use warm::{Memory, Warm};
 
