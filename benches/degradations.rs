@@ -18,6 +18,9 @@ use ddnm::{io, metrics};
 
 const PICTURES: [&str; 3] = ["astronaut", "coffee", "chelsea"];
 
+/// Height and width of the kernel of a moving camera.
+const MOTION: (usize, usize) = (7, 11);
+
 const SPECS: [&str; 25] = [
     "none",
     "sr:2",
@@ -87,7 +90,12 @@ fn row(spec: &str, noise: f64, prior: &Model, pictures: &[Frame]) -> ddnm::Resul
     let mut scores = [[0.0; 2]; 3];
     let (mut residual, mut evaluations, mut seconds) = (0.0, 0, 0.0);
     for x in pictures {
-        let a = Spec::parse(spec)?.build(x.shape, &|path| Ok(picture(path, x.shape)?.into()))?;
+        // What stands behind the motion sees a frame smaller by the kernel.
+        let mut seen = x.shape;
+        if spec.starts_with("blur:motion+") {
+            (seen.height, seen.width) = (seen.height + 1 - MOTION.0, seen.width + 1 - MOTION.1);
+        }
+        let a = Spec::parse(spec)?.build(x.shape, &|path| Ok(picture(path, seen)?.into()))?;
         let noise = if a.truncation() > 0.0 { noise.max(ROUNDING) } else { noise };
         let sigma_y = noise / 127.5;
         let y = Frame::new(a.measurement(), degrade::measure(&a, x, sigma_y, 0))?;
@@ -148,7 +156,7 @@ fn left(a: &dyn Degradation, y: &Frame, x: &Frame) -> f64 {
 /// The pictures that the degradations name, drawn for a scene of this size.
 fn picture(path: &Path, scene: Shape) -> ddnm::Result<Frame> {
     let (height, width) = match path.to_str() {
-        Some("motion") => (7, 11),
+        Some("motion") => MOTION,
         _ => (scene.height, scene.width),
     };
     let random = NoiseField { seed: 1, frame: 0, draw: 9 };
