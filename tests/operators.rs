@@ -80,8 +80,8 @@ fn operators_are_those_of_the_reference() {
         assert!(error < if case.smooth { 1e-2 } else { 3e-5 }, "{spec}: A+ y is off by {error}");
         a.pinv(whole, &y, &|s| s * s / (s * s + 0.04), &mut back);
         let error = distance(&back, next(x.len()));
-        // Where there is noise, conjugate gradients end at a tenth of the residual.
-        assert!(error < 0.12, "{spec}: A+ W y is off by {error}");
+        // Conjugate gradients leave a part of the residual where there is noise.
+        assert!(error < 3e-2, "{spec}: A+ W y is off by {error}");
 
         let close = |found: f32, expected: f64| {
             let off = (f64::from(found) / expected - 1.0).abs();

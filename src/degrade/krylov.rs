@@ -6,7 +6,7 @@
 //! of a small tridiagonal matrix, in a basis that is made twice instead of being kept.
 //!
 //! Both end where the relative error falls below a bound. A measurement without noise is solved to
-//! the precision of `f32`; with noise a tenth of the residual is left, which is far less than the
+//! the precision of `f32`; with noise three hundredths of the residual are left, which is far less than the
 //! noise itself once the estimate agrees with the measurement up to that, and what an early step
 //! leaves the next one finds. They need no start but 0, since what they are given is the residual
 //! of an estimate: the better that is, the smaller what they leave.
@@ -17,7 +17,7 @@ use super::LinearMap;
 /// prior, so that no solution is exact anyway, and with noise.
 const EXACT: f64 = 1e-6;
 const TRUNCATED: f64 = 1e-3;
-const NOISY: f64 = 0.1;
+const NOISY: f64 = 0.03;
 /// Relative change of Lanczos' solution at which it is good enough.
 const SETTLED: f64 = 1e-2;
 /// Most iterations of conjugate gradients.
