@@ -108,6 +108,7 @@ fn row(spec: &str, noise: f64, prior: &Model, pictures: &[Frame]) -> ddnm::Resul
                 mode,
                 sigma_y,
                 camera: None,
+                limits: None,
                 levels: prior.diffusion().geometric(d.start, d.end, d.steps),
                 generative: d.generative,
                 frame: 0,

@@ -54,6 +54,7 @@ mod on_device {
             mode,
             sigma_y: 0.0,
             camera: None,
+            limits: None,
             levels,
             generative: 1.0,
             frame: 0,

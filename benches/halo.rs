@@ -63,6 +63,7 @@ fn main() -> ddnm::Result<()> {
             mode: Mode::Faithful,
             sigma_y: 1e6,
             camera: None,
+            limits: None,
             levels,
             generative: 1.0,
             frame: 0,

@@ -48,6 +48,7 @@ fn main() -> ddnm::Result<()> {
         mode: Mode::Faithful,
         sigma_y: 0.1,
         camera: None,
+        limits: None,
         levels: prior.diffusion().geometric(0.1, 0.1, 1),
         generative: 1.0,
         frame: 0,

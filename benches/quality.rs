@@ -222,6 +222,7 @@ impl Case<'_> {
             mode,
             sigma_y: self.sigma_y,
             camera: None,
+            limits: None,
             levels,
             generative,
             frame: 0,

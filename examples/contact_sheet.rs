@@ -62,6 +62,7 @@ fn restore(x: &Frame, spec: &str, noise: f64, prior: &dyn Prior) -> ddnm::Result
         mode: Mode::Faithful,
         sigma_y,
         camera: None,
+        limits: None,
         levels: prior.diffusion().geometric(d.start, d.end, d.steps),
         generative: d.generative,
         frame: 0,

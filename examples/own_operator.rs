@@ -63,6 +63,7 @@ fn main() -> ddnm::Result<()> {
         mode: Mode::Faithful,
         sigma_y,
         camera: None,
+        limits: None,
         levels: prior.diffusion().geometric(d.start, d.end, d.steps),
         generative: d.generative,
         frame: 0,

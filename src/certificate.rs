@@ -6,12 +6,13 @@
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::degrade::{Degradation, Reach, blocks};
+use crate::alarm::{self, Finding};
+use crate::degrade::{Degradation, Limits, Reach, blocks};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, code_max, crop};
 use crate::prior::Identity;
 use crate::sampler::grid::{Grid, Tile, Tiling};
-use crate::sampler::{Finished, Mode, NoiseRule, Settings, kept_residual, rms};
+use crate::sampler::{Finished, Misfit, Mode, NoiseRule, Settings, kept_residual, rms};
 
 /// Half of `[-1, 1]` in 8-bit code values.
 const CODES: f64 = 127.5;
@@ -38,16 +39,28 @@ struct Sums {
 
 impl Sums {
     /// Of a region: `x` and `y` hold its scene and its measurement. Unmeasured values do not
-    /// count.
-    fn new(a: &dyn Degradation, region: Region, x: &[f32], y: &[f32]) -> Sums {
-        let mut ax = vec![0.0; y.len()];
-        a.apply(region, x, &mut ax);
+    /// count; with `limits` it is the distance to each value's interval that does.
+    fn new(
+        a: &dyn Degradation,
+        region: Region,
+        x: &[f32],
+        y: &[f32],
+        limits: Option<&Limits>,
+    ) -> Sums {
+        let mut r = vec![0.0; y.len()];
+        a.apply(region, x, &mut r);
+        r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
+        if let Some(limits) = limits {
+            let mut gain = vec![0.0; y.len()];
+            a.dc_gain(region, &mut gain);
+            limits.shorten(y, &gain, &mut r);
+        }
         let mut s = vec![0.0; y.len()];
         a.singular_values(region, &mut s);
         let mut sums = Sums::default();
-        for ((ax, y), s) in ax.iter().zip(y).zip(&s) {
+        for (r, s) in r.iter().zip(&s) {
             if *s > 0.0 {
-                let r = f64::from(ax - y) * CODES;
+                let r = f64::from(*r) * CODES;
                 sums.max = if r.is_nan() { r } else { sums.max.max(r.abs()) };
                 sums.squares += r * r;
                 sums.count += 1;
@@ -76,7 +89,7 @@ pub fn residual(a: &dyn Degradation, y: &Frame, x: &Frame) -> Residual {
         let measured = a.measured(region);
         let mut expected = vec![0.0; measured.shape(a.measurement().channels).len()];
         crop(&y.data, y.shape, measured, &mut expected);
-        sums.add(Sums::new(a, region, &part, &expected));
+        sums.add(Sums::new(a, region, &part, &expected, None));
     }
     sums.residual()
 }
@@ -89,31 +102,47 @@ pub struct Tally<'a> {
     written: Sums,
     /// One per tile of the grid; none for an operator that needs the whole frame.
     tiles: Vec<Sums>,
+    misfit: Misfit,
     /// Whether the measurement has no noise.
     exactly: bool,
+    limits: Option<Limits>,
     /// Without noise and where rows of `A` overlap: the residuals on the directions that `A`
     /// keeps, before and after rounding, as roots of the mean square.
     kept: Option<(f64, f64)>,
 }
 
 impl<'a> Tally<'a> {
-    /// For the tiles of the last step, `grid`; `exactly` where the measurement has no noise.
-    pub fn new(a: &'a dyn Degradation, grid: &'a Grid, exactly: bool) -> Tally<'a> {
+    /// For the tiles of the last step, `grid`.
+    pub fn new(a: &'a dyn Degradation, grid: &'a Grid, settings: &Settings) -> Tally<'a> {
         let (exact, written) = (Sums::default(), Sums::default());
         let tiles = if a.reach() == Reach::Local { grid.len() } else { 0 };
-        Tally { a, grid, exact, written, tiles: vec![Sums::default(); tiles], exactly, kept: None }
+        let tiles = vec![Sums::default(); tiles];
+        let (exactly, limits) = (settings.sigma_y == 0.0, settings.limits);
+        Tally {
+            a,
+            grid,
+            exact,
+            written,
+            tiles,
+            misfit: Misfit::default(),
+            exactly,
+            limits,
+            kept: None,
+        }
     }
 
     /// Counts a part, which lies in one row of tiles; `written` is what the file holds of it, as `part.x`.
     pub fn add(&mut self, part: &Finished, written: &[f32]) {
-        let Finished { region, x, y } = *part;
-        self.exact.add(Sums::new(self.a, region, x, y));
+        let Finished { region, x, y, misfit } = *part;
+        self.misfit.add(misfit);
+        let limits = self.limits.as_ref();
+        self.exact.add(Sums::new(self.a, region, x, y, limits));
         if self.exactly && self.a.rows_overlap() {
             let of = |x: &[f32]| rms(&kept_residual(self.a, y, x).0) * CODES;
             self.kept = Some((of(x), of(written)));
         }
         if self.a.reach() == Reach::Global {
-            self.written.add(Sums::new(self.a, region, written, y));
+            self.written.add(Sums::new(self.a, region, written, y, limits));
             return;
         }
         let measured = self.a.measured(region);
@@ -127,7 +156,7 @@ impl<'a> Tally<'a> {
             let mut expected = vec![0.0; of.shape(measurement).len()];
             let inside = Region { y: 0, x: of.x - measured.x, ..of };
             crop(y, measured.shape(measurement), inside, &mut expected);
-            let sums = Sums::new(self.a, tile, &x, &expected);
+            let sums = Sums::new(self.a, tile, &x, &expected, limits);
             self.written.add(sums);
             self.tiles[row * self.grid.columns.len() + i].add(sums);
         }
@@ -208,6 +237,11 @@ impl Evidence<'_> {
         (self.tally.exact.residual(), self.tally.written.residual())
     }
 
+    /// What the misfit of the prior's last estimate says of degradation and noise.
+    pub fn finding(&self) -> Finding {
+        alarm::judge(self.a, self.settings, self.prior, self.tally.misfit)
+    }
+
     /// Checks what is promised: without noise, `A x = y` up to float rounding, and up to
     /// [`rounding_bound`] in the file. Where rows of `A` overlap: the root of the mean square of
     /// the residual, on the directions that `A` keeps, up to half a code value.
@@ -265,6 +299,7 @@ impl Evidence<'_> {
         let tiles: Vec<Value> = tiles.map(tile).collect();
         let noise = self.settings.sigma_y * CODES;
         let (a, prior) = (self.a, self.prior);
+        let finding = self.finding();
         json!({
             "statement": STATEMENT,
             "unit": "8-bit code values",
@@ -276,9 +311,17 @@ impl Evidence<'_> {
                     "before_rounding": { "rms": before }, "written_file": { "rms": after },
                 })),
             },
+            "last_estimate": {
+                "misfit": finding.rms, "usual": finding.usual, "counted": finding.count,
+                "verdict": finding.verdict.name(),
+            },
             "noise": noise,
             "noise_estimated": self.estimated,
             "camera_noise": self.settings.camera.map(|c| json!({ "gain": c.gain, "read": c.read })),
+            "saturation": self.settings.limits.map(|l| json!({
+                "half_code": f64::from(l.half) * CODES,
+                "black": f64::from(l.black + 1.0) * CODES, "white": f64::from(l.white + 1.0) * CODES,
+            })),
             "measured_share": measured_share(a),
             "result": { "sha256": self.file, "bits": self.bits,
                         "width": a.scene().width, "height": a.scene().height,

@@ -98,6 +98,9 @@ pub struct Origin {
     pub alpha: Option<Vec<u16>>,
     /// Size of the scene `(width, height)` that this file is a measurement of, where it is recorded.
     pub scene: Option<(usize, usize)>,
+    /// Whether the file keeps what is darker than black and brighter than white: its code values
+    /// then stand for -2 to 2.
+    pub headroom: bool,
 }
 
 /// A picture: planar `[C, H, W]`, `f32`. Black is -1, white is 1: `value = code / 127.5 - 1`

@@ -3,6 +3,7 @@
 
 #![deny(unsafe_op_in_unsafe_fn)]
 
+pub mod alarm;
 pub mod boards;
 #[cfg(feature = "capi")]
 pub mod capi;

@@ -140,6 +140,7 @@ fn frames() {
                     mode,
                     sigma_y,
                     camera,
+                    limits: None,
                     levels,
                     generative,
                     frame: 0,

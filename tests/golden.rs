@@ -25,6 +25,7 @@ fn restore(spec: &str, mode: Mode, noise: f64) -> Frame {
         mode,
         sigma_y,
         camera: None,
+        limits: None,
         levels,
         generative: 1.0,
         frame: 0,

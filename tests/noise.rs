@@ -180,3 +180,35 @@ fn what_auto_found_is_in_the_certificate() {
     let output = ddnm(&["restore", &black, "-o", &out, "-d", "none", "--noise", "auto"]);
     assert_eq!(output.status.code(), Some(2));
 }
+
+#[test]
+fn headroom_keeps_noise_beyond_black_and_white() {
+    let folder = Folder::new();
+    let x = folder.arg("clean.png");
+    io::write(x.as_ref(), &part("astronaut.png", 0, 0, 64, 48), 8).unwrap();
+    let (floats, wide, clipped) = (folder.arg("y.npy"), folder.arg("y.png"), folder.arg("z.png"));
+    let noisy = |out: &str, more: &[&str]| {
+        let args = ["degrade", &x, "-o", out, "-d", "sr:2", "--noise", "40"];
+        ddnm(&[&args[..], more].concat())
+    };
+    let said = |more: &[&str], out: &str| {
+        let output = noisy(out, more);
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).unwrap()
+    };
+    assert!(said(&[], &clipped).contains("--headroom"));
+    assert_eq!((said(&[], &floats), said(&["--headroom"], &wide)), (String::new(), String::new()));
+    let read = |name: &str| io::read(name.as_ref()).unwrap();
+    let (exact, found) = (read(&floats), read(&wide));
+    let beyond = exact.data.iter().filter(|v| v.abs() > 1.0).count();
+    assert!(beyond > 100, "{beyond}");
+    // Half a code value of a range that is twice as wide.
+    let far = exact.data.iter().zip(&found.data).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+    assert!(far < 2.1 / 65535.0, "{far}");
+    assert!(found.origin.headroom && found.origin.scene == Some((64, 48)));
+    assert_eq!(noisy(&wide, &["--headroom", "--depth", "8"]).status.code(), Some(2));
+    // What is restored from it has a picture's range again.
+    let out = folder.arg("out.png");
+    ok(&["restore", &wide, "-o", &out, "-d", "sr:2", "--noise", "40"]);
+    assert!(!read(&out).origin.headroom);
+}

@@ -5,6 +5,7 @@ mod mutate;
 #[path = "../../src/prior/tests/network.rs"]
 #[allow(dead_code)] // the tests use the rest
 mod network;
+mod npy;
 mod onnx;
 mod packed;
 mod parent;
@@ -20,7 +21,7 @@ use target::{TARGETS, Target};
 
 const USAGE: &str = "ddnm-fuzz TARGET [--minutes N] [--seed N]
 ddnm-fuzz TARGET --replay FILE
-targets: onnx, ddnm";
+targets: onnx, ddnm, npy";
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).collect();

@@ -7,7 +7,7 @@ use prost::Message;
 use crate::network::network;
 use crate::random::Random;
 use crate::run::evaluate;
-use crate::{onnx, packed};
+use crate::{npy, onnx, packed};
 
 /// One loader.
 pub struct Target {
@@ -20,7 +20,7 @@ pub struct Target {
     pub file: fn(&[u8]) -> &[u8],
 }
 
-pub const TARGETS: [Target; 2] = [
+pub const TARGETS: [Target; 3] = [
     Target {
         name: "onnx",
         make: |random| {
@@ -39,6 +39,7 @@ pub const TARGETS: [Target; 2] = [
         run: packed::run,
         file: |case| case,
     },
+    Target { name: "npy", make: npy::make, run: npy::run, file: |case| case },
 ];
 
 /// Uses every loader once, on a good model.

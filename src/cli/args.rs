@@ -86,6 +86,10 @@ pub struct Restore {
     /// estimate it from the measurement
     #[argh(option, default = "String::from(\"0\")")]
     pub noise: String,
+    /// take values at black and white for no more than that: at most, and at least, so much light.
+    /// Restores highlights under a gain above 1; not for blurs and the like
+    #[argh(switch)]
+    pub saturation: bool,
     /// scene size WIDTHxHEIGHT, where the measurement leaves it open
     #[argh(option)]
     pub size: Option<String>,
@@ -304,6 +308,10 @@ pub struct Degrade {
     /// bits per sample of the measurement, 8 or 16 (default: as the input)
     #[argh(option)]
     pub depth: Option<u8>,
+    /// write 16 bits whose code values reach as far below black and above white as half of what
+    /// lies between, so that noise is not cut off there; a PNG text says so, and ddnm reads it
+    #[argh(switch)]
+    pub headroom: bool,
 }
 
 /// Compare two pictures: PSNR and SSIM, and with -d how well the first agrees with a measurement.

@@ -18,7 +18,13 @@ pub fn run(args: Degrade) -> Result<()> {
     io::check_writable(output)?;
     let noise = job::Noise::parse(&args.noise)?;
     let x = io::read(path(&args.input))?;
-    let bits = job::depth(args.depth, &x.origin)?;
+    let bits = match (args.headroom, args.depth) {
+        (false, depth) => job::depth(depth, &x.origin)?,
+        (true, None | Some(16)) => 16,
+        (true, Some(depth)) => {
+            return Err(Error::Usage(format!("headroom: expected 16 bits, found {depth}")));
+        }
+    };
     let a = Spec::parse(&args.degradation)?.build(x.shape, &job::load_mask)?;
     let y = match noise {
         Noise::Even(sigma_y) => degrade::measure(&a, &x, sigma_y, args.seed),
@@ -35,15 +41,17 @@ pub fn run(args: Degrade) -> Result<()> {
     if floats || !a.is_picture() {
         return write_floats(output, &file, floats);
     }
-    let clipped = file.data.iter().filter(|v| v.abs() > 1.0 + 1e-6).count();
+    let end = if args.headroom { 2.0 } else { 1.0 };
+    let clipped = file.data.iter().filter(|v| v.abs() > end + 1e-6).count();
     if clipped > 0 {
         let share = 100.0 * clipped as f64 / file.data.len() as f64;
         log::warn!(
-            "{share:.2} % of the values were outside the file's range and are clipped; a name \
-             in .npy keeps them"
+            "{share:.2} % of the values were outside the file's range and are clipped; \
+             --headroom, or a name in .npy, keeps them"
         );
     }
     file.origin = x.origin.clone();
+    file.origin.headroom = args.headroom;
     let (scene, measured) = (x.shape, file.shape);
     if (scene.width, scene.height) != (measured.width, measured.height) {
         file.origin.alpha = None;

@@ -198,6 +198,7 @@ pub fn list(device: &str, model: Option<&str>) -> Result<()> {
         mode,
         sigma_y: 0.1,
         camera: None,
+        limits: None,
         levels,
         generative: 1.0,
         frame: 0,

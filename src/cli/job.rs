@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::boards::{Board, Machine};
-use crate::degrade::{CameraNoise, Degradation, Spec, estimate};
+use crate::degrade::{CameraNoise, Degradation, Limits, Spec, estimate};
 use crate::error::{Error, Result};
 use crate::frame::{Origin, Rows, Shape};
 use crate::io::{MAX_PIXELS, MAX_SIDE, Picture};
@@ -116,6 +116,18 @@ pub fn depth(asked: Option<u8>, input: &Origin) -> Result<u8> {
         Some(bits @ (8 | 16)) => Ok(bits),
         Some(other) => Err(Error::Usage(format!("depth: expected 8 or 16, found {other}"))),
     }
+}
+
+/// What saturated values leave open, where they are to leave anything.
+pub fn limits(saturation: bool, input: &Origin) -> Result<Option<Limits>> {
+    if saturation && input.bit_depth == 0 {
+        let why = "saturation: expected a picture, whose code values end at black and white, \
+                   found floats";
+        return Err(Error::Usage(why.into()));
+    }
+    let white = if input.headroom { 2.0 } else { 1.0 };
+    // That rounding leaves half a code value open is no help: `benches/intervals.rs`.
+    Ok(saturation.then_some(Limits { half: 0.0, black: -white, white }))
 }
 
 /// Noise in code values, checked, in units of `[-1, 1]`.
@@ -254,6 +266,17 @@ impl Schedule<'_> {
         }
         let levels = prior.diffusion().geometric(start, end, steps);
         let threads = self.threads;
-        Ok(Settings { mode, sigma_y, camera, levels, generative, frame: 0, threads, band: None })
+        let limits = None;
+        Ok(Settings {
+            mode,
+            sigma_y,
+            camera,
+            limits,
+            levels,
+            generative,
+            frame: 0,
+            threads,
+            band: None,
+        })
     }
 }

@@ -86,6 +86,7 @@ impl Spread {
 mod tests {
     use super::*;
     use crate::frame::Region;
+    use crate::sampler::Misfit;
 
     #[test]
     fn the_picture_is_the_standard_deviation_of_the_draws() {
@@ -96,7 +97,7 @@ mod tests {
             spread.next_draw();
             for (y, x) in [(0, [v, 0.5]), (1, [-0.3, 0.9])] {
                 let region = Region { y, x: 0, height: 1, width: 1 };
-                spread.add(&Finished { region, x: &x, y: &[] });
+                spread.add(&Finished { region, x: &x, y: &[], misfit: Misfit::default() });
             }
         }
         let found = spread.picture().unwrap();

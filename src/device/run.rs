@@ -12,7 +12,9 @@ use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, Rows, Shape, rows_of};
 use crate::prior::Model;
 use crate::sampler::grid::Grid;
-use crate::sampler::{self, Finished, Mode, OnFinished, OnProgress, Progress, Settings, Steps};
+use crate::sampler::{
+    self, Finished, Misfit, Mode, OnFinished, OnProgress, Progress, Settings, Steps,
+};
 
 /// Bytes that go over the bus for a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,10 +46,15 @@ pub fn supports(a: &dyn Degradation) -> Result<Closed> {
     })
 }
 
-/// Whether graphs can hold what a restoration is to do: as [`supports`], and noise of one strength.
+/// Whether graphs can hold what a restoration is to do: as [`supports`], noise of one strength, and
+/// measured values that are no intervals.
 pub fn takes(a: &dyn Degradation, settings: &Settings) -> Result<Closed> {
     if settings.camera.is_some() {
         let why = "device: expected noise of one strength, found a camera's";
+        return Err(Error::Usage(why.into()));
+    }
+    if settings.limits.is_some() {
+        let why = "device: expected measured values that are exact, found intervals (--saturation)";
         return Err(Error::Usage(why.into()));
     }
     supports(a)
@@ -156,7 +163,7 @@ impl<'a> Prepared<'a> {
             x.iter_mut().zip(&classical).for_each(|(x, c)| *x = c + b * (*x - c));
         }
         for region in crate::degrade::blocks(a) {
-            finish(a, region, y, settings.sigma_y, &mut x);
+            finish(a, region, y, settings, &mut x);
         }
         Ok((Frame::new(scene, x)?, traffic))
     }
@@ -192,7 +199,7 @@ impl<'a> Prepared<'a> {
             let measured = a.measured(region);
             let part = rows_of(&x.data, scene, from..to);
             let y = rows_of(&y.data, y.shape, measured.y..measured.y + measured.height);
-            done(Finished { region, x: &part, y: &y })?;
+            done(Finished { region, x: &part, y: &y, misfit: Misfit::default() })?;
         }
         Ok(())
     }
@@ -207,12 +214,12 @@ impl<'a> Prepared<'a> {
 }
 
 /// The last pass over some rows of the frame `x`.
-fn finish(a: &dyn Degradation, region: Region, y: &Frame, sigma_y: f64, x: &mut [f32]) {
+fn finish(a: &dyn Degradation, region: Region, y: &Frame, settings: &Settings, x: &mut [f32]) {
     let scene = a.scene();
     let measured = a.measured(region);
     let mut part = rows_of(x, scene, region.y..region.y + region.height);
     let y = rows_of(&y.data, y.shape, measured.y..measured.y + measured.height);
-    sampler::finish(a, region, &y, sigma_y, &mut part);
+    sampler::finish(a, region, &y, settings, &mut part);
     for (plane, part) in x.chunks_exact_mut(scene.plane()).zip(part.chunks(region.area())) {
         plane[region.y * scene.width..][..part.len()].copy_from_slice(part);
     }

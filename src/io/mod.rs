@@ -34,6 +34,11 @@ pub const MAX_FILE_BYTES: u64 = 1 << 31;
 const MAX_DECODER_BYTES: usize = 64 << 20;
 /// Keyword of the PNG text chunk that records the size of the scene behind a measurement.
 const SCENE_KEY: &str = "ddnm:scene";
+/// Keyword of the one that says how many times wider than from black to white the file's range is;
+/// the middle of both is the same.
+const RANGE_KEY: &str = "ddnm:range";
+/// The only range that there is.
+const RANGE: f32 = 2.0;
 
 /// The name that stands for standard input and output.
 fn is_standard(path: &Path) -> bool {

@@ -3,7 +3,7 @@
 use super::png_read::PngRows;
 use super::samples::Layout;
 use super::sniff::{HEAD, Kind, sniff};
-use super::{MAX_FILE_BYTES, is_standard, jpeg, npy};
+use super::{MAX_FILE_BYTES, RANGE, is_standard, jpeg, npy};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameRows, Origin, Rows, Shape, collect};
 use std::fs::File;
@@ -167,9 +167,11 @@ impl Picture {
             return Ok(Box::new(FrameRows::new(frame)));
         }
         if self.coding != Coding::Png {
-            return Ok(Box::new(SampleRows { layout, samples: self.samples()?, y: 0 }));
+            let rows = SampleRows { layout, samples: self.samples()?, y: 0 };
+            return Ok(in_range(rows, self.origin.headroom));
         }
-        Ok(Box::new(FileRows::new(self.source.open(&self.name)?, layout, &self.name)?))
+        let rows = FileRows::new(self.source.open(&self.name)?, layout, &self.name)?;
+        Ok(in_range(rows, self.origin.headroom))
     }
 
     /// The picture's rows, from the top, for whoever has no use for anything else of it.
@@ -177,7 +179,9 @@ impl Picture {
         if self.coding != Coding::Png {
             return Ok(self.into_frame()?.into());
         }
-        Ok(Box::new(FileRows::new(self.source.into_input(&self.name)?, self.layout, &self.name)?))
+        let headroom = self.origin.headroom;
+        let rows = FileRows::new(self.source.into_input(&self.name)?, self.layout, &self.name)?;
+        Ok(in_range(rows, headroom))
     }
 
     /// The whole picture: planar, in `[-1, 1]`.
@@ -205,6 +209,25 @@ impl Picture {
             _ => PngRows::new(self.source.open(&self.name)?, u64::MAX, &self.name)?.whole(),
         }
     }
+}
+
+/// Rows whose code values stand for a wider range, see [`Origin::headroom`].
+struct Widened<R>(R);
+
+impl<R: Rows> Rows for Widened<R> {
+    fn shape(&self) -> Shape {
+        self.0.shape()
+    }
+
+    fn next(&mut self, row: &mut [f32]) -> Result<()> {
+        self.0.next(row)?;
+        row.iter_mut().for_each(|v| *v *= RANGE);
+        Ok(())
+    }
+}
+
+fn in_range<'a>(rows: impl Rows + 'a, headroom: bool) -> Box<dyn Rows + 'a> {
+    if headroom { Box::new(Widened(rows)) } else { Box::new(rows) }
 }
 
 /// What a PNG file is decoded from.

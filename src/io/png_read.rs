@@ -1,7 +1,7 @@
 //! PNG files, row by row.
 
 use super::samples::Layout;
-use super::{MAX_DECODER_BYTES, MAX_SIDE, SCENE_KEY, allocate, check_size};
+use super::{MAX_DECODER_BYTES, MAX_SIDE, RANGE, RANGE_KEY, SCENE_KEY, allocate, check_size};
 use crate::error::{Error, Result};
 use crate::frame::Origin;
 use png::{BitDepth, ColorType, DecodingError, Info, Limits, Transformations};
@@ -105,7 +105,13 @@ fn origin(info: &Info, bits: u8, name: &Path) -> Origin {
     if let (Some(text), None) = (scene, size) {
         log::warn!("{}: ignoring its scene size `{}`", name.display(), text.text.escape_debug());
     }
+    let range = info.uncompressed_latin1_text.iter().find(|t| t.keyword == RANGE_KEY);
+    let headroom = range.is_some_and(|t| t.text == RANGE.to_string());
+    if let (Some(text), false) = (range, headroom) {
+        log::warn!("{}: ignoring its range `{}`", name.display(), text.text.escape_debug());
+    }
     Origin {
+        headroom,
         bit_depth: bits,
         icc: info.icc_profile.as_ref().map(|p| p.to_vec()),
         exif: info.exif_metadata.as_ref().map(|e| e.to_vec()),

@@ -2,7 +2,7 @@
 
 use super::atomic::{AtomicFile, reason, to_stdout};
 use super::samples::Layout;
-use super::{SCENE_KEY, icc_fits, is_standard};
+use super::{RANGE, RANGE_KEY, SCENE_KEY, icc_fits, is_standard};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameRows, Origin, Rows, Shape};
 use png::{BitDepth, ColorType, DeflateCompression, EncodingError, Filter, Info};
@@ -17,7 +17,7 @@ const CHUNK: usize = 1 << 16;
 const LEVEL: u8 = 4;
 
 /// Writes a picture as PNG with `bits` (8 or 16) per sample; `-` is standard output. Values
-/// outside of `[-1, 1]` clip.
+/// outside of `[-1, 1]` clip, or with [headroom](Origin::headroom) outside of `[-2, 2]`.
 ///
 /// One channel becomes gray, three become RGB. From `origin` the file gets the alpha plane (if
 /// it has the frame's size), the ICC profile (if it is of the frame's colour space), the EXIF
@@ -162,12 +162,21 @@ fn encode_into(
     if let Some((w, h)) = header.origin.scene {
         encoder.add_text_chunk(SCENE_KEY.into(), format!("{w}x{h}")).map_err(refused)?;
     }
+    let headroom = header.origin.headroom;
+    if headroom {
+        encoder.add_text_chunk(RANGE_KEY.into(), RANGE.to_string()).map_err(refused)?;
+    }
     let mut writer = encoder.write_header().map_err(refused)?;
     let mut pixels = writer.stream_writer_with_size(CHUNK).map_err(refused)?;
     let mut raw = Vec::with_capacity(layout.row_bytes());
-    let mut y = 0;
+    let (mut y, mut narrowed) = (0, Vec::new());
     produce(&mut |row| {
         raw.clear();
+        narrowed.clear();
+        if headroom {
+            narrowed.extend(row.iter().map(|v| v / RANGE));
+        }
+        let row = if headroom { &narrowed } else { row };
         let alpha = alpha.map(|a| &a[y * layout.width..][..layout.width]);
         layout.pack(row, alpha, &mut raw);
         y += 1;

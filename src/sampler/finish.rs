@@ -1,17 +1,18 @@
 //! The last pass: into the range that a picture can have, without losing the measurement.
 
-use crate::degrade::Degradation;
+use super::Settings;
+use crate::degrade::{Degradation, Limits};
 use crate::frame::Region;
 use crate::scratch::zeros;
 
 /// Clips `region` to `[-1, 1]`, and for a noise-free measurement makes `A x = y` exact again.
-pub fn finish(a: &dyn Degradation, region: Region, y: &[f32], sigma_y: f64, x: &mut [f32]) {
-    if sigma_y > 0.0 {
+pub fn finish(a: &dyn Degradation, region: Region, y: &[f32], settings: &Settings, x: &mut [f32]) {
+    if settings.sigma_y > 0.0 {
         x.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
     } else if a.rows_overlap() {
         between(a, y, x);
     } else {
-        into_box(a, region, y, x);
+        into_box(a, region, y, settings.limits.as_ref(), x);
     }
 }
 
@@ -124,8 +125,15 @@ pub fn rms(r: &[f32]) -> f64 {
 /// What a row of `A` lacks is spread over those of its pixels that can still move that way; the
 /// pixels that reach the end of the range stay there and the rest is spread again. Each round
 /// either meets the measurement or stops at least one more pixel per row, all in one direction,
-/// so this ends at the projection onto both sets, usually after two or three rounds.
-pub fn into_box(a: &dyn Degradation, region: Region, y: &[f32], x: &mut [f32]) {
+/// so this ends at the projection onto both sets, usually after two or three rounds. With `limits`
+/// measured values are intervals.
+pub fn into_box(
+    a: &dyn Degradation,
+    region: Region,
+    y: &[f32],
+    limits: Option<&Limits>,
+    x: &mut [f32],
+) {
     const ROUNDS: usize = 64;
     // A thirtieth of a 16-bit code value; sums of float32 are not much better.
     const ENOUGH: f32 = 1e-6;
@@ -136,12 +144,19 @@ pub fn into_box(a: &dyn Degradation, region: Region, y: &[f32], x: &mut [f32]) {
     let mut free = zeros(x.len());
     let mut free_share = zeros(y.len());
     let mut step = zeros(x.len());
+    let mut gain = zeros(if limits.is_some() { y.len() } else { 0 });
+    if limits.is_some() {
+        a.dc_gain(region, &mut gain);
+    }
     for _ in 0..ROUNDS {
         a.apply(region, x, &mut r);
         r.iter_mut()
             .zip(y)
             .zip(&*s)
             .for_each(|((r, y), s)| *r = if *s > 0.0 { y - *r } else { 0.0 });
+        if let Some(limits) = limits {
+            limits.shorten(y, &gain, &mut r);
+        }
         // Where a pixel is asked to go, and whether it can. Asked also where nothing is amiss: then
         // every frame takes the same buffers.
         a.adjoint(region, &r, &mut free);

@@ -32,7 +32,7 @@ pub use warm::{Memory, Warm};
 
 use std::ops::ControlFlow;
 
-use crate::degrade::{CameraNoise, Degradation};
+use crate::degrade::{CameraNoise, Degradation, Limits};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameRows, Region, Rows, Shape};
 use crate::prior::Prior;
@@ -68,6 +68,8 @@ pub struct Settings {
     pub sigma_y: f64,
     /// Where the noise differs from value to value: how. `sigma_y` is then that of a typical one.
     pub camera: Option<CameraNoise>,
+    /// What the measurement's code values leave open; `None` takes them for exact (but for noise).
+    pub limits: Option<Limits>,
     /// The noise levels, falling; each costs one evaluation of the prior.
     pub levels: Vec<Level>,
     /// How far the result goes from the classical estimate (0) to what the prior makes of it (1);
@@ -110,6 +112,30 @@ pub fn grids(a: &dyn Degradation, prior: &dyn Prior, levels: &[Level]) -> Vec<Gr
     (0..levels.len()).map(|k| tiling.grid(a.scene(), k)).collect()
 }
 
+/// How far the prior's last estimate `x0` was from the measurement before it was projected onto it.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Misfit {
+    /// Sum of `(y - A x0)^2`, in units of `[-1, 1]`. Where noise differs from value to value, each
+    /// is scaled by the typical deviation over its own.
+    pub squares: f64,
+    /// Values in it: all that are measured, without those of a picture that the estimate has nearer
+    /// to black or white than two standard deviations of the noise.
+    pub count: u64,
+}
+
+impl Misfit {
+    /// Counts another part.
+    pub fn add(&mut self, other: Misfit) {
+        self.squares += other.squares;
+        self.count += other.count;
+    }
+
+    /// Root of the mean square; 0 where nothing was counted.
+    pub fn rms(&self) -> f64 {
+        (self.squares / self.count.max(1) as f64).sqrt()
+    }
+}
+
 /// Rows of a result, from the top: those of one row of the last step's tiles, or all of them for
 /// an operator that needs the whole frame.
 pub struct Finished<'a> {
@@ -118,6 +144,9 @@ pub struct Finished<'a> {
     pub x: &'a [f32],
     /// The measurement that belongs to the region.
     pub y: &'a [f32],
+    /// That of a row of tiles comes with its last part; nothing is counted in other parts, and
+    /// where a device restores.
+    pub misfit: Misfit,
 }
 
 /// Called with finished rows; may fail, which ends the restoration.
@@ -222,6 +251,25 @@ pub(crate) fn check(
     }
     if settings.camera.is_some() {
         check_camera(a, settings)?;
+    }
+    if settings.limits.is_some() {
+        check_limits(a, settings)?;
+    }
+    Ok(())
+}
+
+/// What measured values that are intervals can be used with.
+fn check_limits(a: &dyn Degradation, settings: &Settings) -> Result<()> {
+    let refuse = |expected: &str, found: &str| {
+        Err(Error::Usage(format!("saturation: expected {expected}, found {found}")))
+    };
+    if a.rows_overlap() || !a.is_picture() {
+        let spec = format!("`{}`", a.spec());
+        return refuse("a degradation in which no pixel enters two measured values", &spec);
+    }
+    if settings.sigma_y > 0.0 && settings.mode != Mode::Faithful {
+        // What a draw adds allows for the noise of every measured value, and some have none left.
+        return refuse("no noise, or the mode faithful", "a noisy measurement and the mode sample");
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! next noise level.
 
 use super::strip::Strip;
-use super::{Mode, NoiseRule, Settings};
+use super::{Misfit, Mode, NoiseRule, Settings};
 use crate::degrade::{CameraNoise, Degradation, weighted};
 use crate::frame::Region;
 use crate::noise::NoiseField;
@@ -135,6 +135,7 @@ impl Steps<'_> {
 
     /// Takes step `k` on `region`: on entry `x0` is the prior's estimate and `state` what it was
     /// made from; on return `x0` is the next state. `y` holds the measurement of the region.
+    /// Returns the misfit of the prior's estimate.
     pub fn advance(
         &self,
         k: usize,
@@ -143,7 +144,7 @@ impl Steps<'_> {
         state: &[f32],
         x0: &mut [f32],
         buffers: &mut Buffers,
-    ) {
+    ) -> Misfit {
         x0.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
         let (level, next) = (self.settings.levels[k], self.next_level(k));
         if let Some(camera) = &self.settings.camera {
@@ -155,12 +156,12 @@ impl Steps<'_> {
                 let weight = |s: f32, sigma_y: f64| {
                     (sigma2 / (sigma2 + (sigma_y / f64::from(s)).powi(2))) as f32
                 };
-                self.project(region, y, &weight, x0, buffers);
+                self.project(region, y, &weight, x0, buffers)
             }
             Mode::Sample { eta, rule, seed } => {
                 let field = self.field(k, seed);
                 let eta = effective_eta(eta, rule, level, next);
-                self.draw(region, y, level, next, eta, field, state, x0, buffers);
+                self.draw(region, y, level, next, eta, field, state, x0, buffers)
             }
         }
     }
@@ -198,7 +199,7 @@ impl Steps<'_> {
         self.a.pinv(region, r, &|_| 1.0, x);
     }
 
-    /// `x0 <- x0 + A+ W (y - A x0)`.
+    /// `x0 <- x0 + A+ W (y - A x0)`; returns the misfit of `x0` before.
     fn project(
         &self,
         region: Region,
@@ -206,7 +207,7 @@ impl Steps<'_> {
         weight: Weight,
         x0: &mut [f32],
         buffers: &mut Buffers,
-    ) {
+    ) -> Misfit {
         let measured = self.a.measured(region);
         let len = measured.shape(self.a.measurement().channels).len();
         let residual = room(&mut buffers.residual, len);
@@ -214,10 +215,39 @@ impl Steps<'_> {
         let expected = room(&mut buffers.measured, len);
         y.read(measured, expected);
         residual.iter_mut().zip(&*expected).for_each(|(r, y)| *r = y - *r);
+        if let Some(limits) = &self.settings.limits {
+            let mut gain = zeros(len);
+            self.a.dc_gain(region, &mut gain);
+            limits.shorten(expected, &gain, residual);
+        }
         let correction = room(&mut buffers.correction, x0.len());
         let noise = self.noise(&buffers.sigmas, &buffers.singular, len);
+        let misfit = self.misfit(region, expected, residual, noise);
         self.weigh(region, residual, weight, noise, correction);
         x0.iter_mut().zip(&*correction).for_each(|(x, c)| *x += c);
+        misfit
+    }
+
+    /// See [`Misfit`]; `r` is what `A x0` lacks of `y`.
+    fn misfit(&self, region: Region, y: &[f32], r: &[f32], noise: Noise) -> Misfit {
+        // Values near the ends of a file's range have lost part of their noise there.
+        const DEVIATIONS: f64 = 2.0;
+        let mut gain = zeros(y.len());
+        self.a.dc_gain(region, &mut gain);
+        let (typical, ends) = (self.settings.sigma_y, self.a.is_picture());
+        let mut misfit = Misfit::default();
+        for (i, ((y, r), gain)) in y.iter().zip(r).zip(&*gain).enumerate() {
+            let sigma = noise.map_or(typical, |(sigmas, _)| f64::from(sigmas[i]));
+            let light = f64::from(y - r + gain);
+            let margin = DEVIATIONS * sigma;
+            if ends && !(light > margin && light < 2.0 - margin) {
+                continue;
+            }
+            let scale = if noise.is_some() && sigma > 0.0 { typical / sigma } else { 1.0 };
+            misfit.squares += (scale * f64::from(*r)).powi(2);
+            misfit.count += 1;
+        }
+        misfit
     }
 
     /// A step of DDNM (without noise in the measurement) or DDNM+ (with).
@@ -233,7 +263,7 @@ impl Steps<'_> {
         state: &[f32],
         x0: &mut [f32],
         buffers: &mut Buffers,
-    ) {
+    ) -> Misfit {
         let channels = self.a.scene().channels;
         let (signal, noise) = (level.signal() as f32, level.noise() as f32);
         let mut z = zeros(x0.len());
@@ -246,7 +276,8 @@ impl Steps<'_> {
             true => Amplitudes::null(next, eta),
             false => ddnm_plus(f64::from(s), sigma_y, next, eta),
         };
-        self.project(region, y, &|s, sigma_y| range(s, sigma_y).lambda as f32, x0, buffers);
+        let lambda = |s: f32, sigma_y: f64| range(s, sigma_y).lambda as f32;
+        let misfit = self.project(region, y, &lambda, x0, buffers);
         let unmeasured = z.iter().zip(&*eps);
         let unmeasured = unmeasured.map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e);
         let mut noise_out = Buffer::collect(x0.len(), unmeasured);
@@ -259,6 +290,7 @@ impl Steps<'_> {
         }
         let signal = next.signal() as f32;
         x0.iter_mut().zip(&*noise_out).for_each(|(x, n)| *x = signal * *x + n);
+        misfit
     }
 
     /// `out += A+ W A v`: `v` in the range space, weighted by singular value.

@@ -12,7 +12,7 @@ use super::step::{Buffers, Steps};
 use super::strip::{Rack, Strip};
 use super::warm::Warm;
 use super::worker::{Stage, Worker};
-use super::{Finished, OnFinished, OnProgress, Progress, Settings, grids};
+use super::{Finished, Misfit, OnFinished, OnProgress, Progress, Settings, grids};
 use crate::degrade::{Degradation, Reach, full_width};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Rows};
@@ -45,6 +45,8 @@ pub struct Wavefront<'a> {
     settings: RwLock<Settings>,
     grids: Vec<Grid>,
     strips: Strips,
+    /// Those of the last step's tiles.
+    misfits: Mutex<Vec<Misfit>>,
     workers: Vec<Mutex<Worker>>,
     pub crew: Crew<Work>,
 }
@@ -111,8 +113,9 @@ impl<'a> Wavefront<'a> {
         let threads = settings.threads.min(tiles.max(blocks));
         let worker = |_| Mutex::new(Worker::new(&grids, &*a, &*prior, keeps));
         let workers = (0..threads).map(worker).collect();
+        let misfits = Mutex::new(vec![Misfit::default(); grids.last().map_or(0, Grid::len)]);
         let (settings, crew) = (RwLock::new(settings), Crew::new());
-        Wavefront { a, prior, warm, settings, grids, strips, workers, crew }
+        Wavefront { a, prior, warm, settings, grids, strips, misfits, workers, crew }
     }
 
     pub fn degradation(&self) -> &dyn Degradation {
@@ -268,6 +271,7 @@ impl<'a> Wavefront<'a> {
                     })
                 });
                 worker.scratch = scratch;
+                self.note(step, from + i, worker.misfit);
                 core
             }
         }
@@ -298,8 +302,30 @@ impl<'a> Wavefront<'a> {
         let mut next = write(&self.strips.states[step + 1]);
         let before = read(&self.strips.states[step]).rows(0..whole.height);
         let mut x0 = next.rows(0..whole.height);
-        steps.advance(step, whole, &y, &before, &mut x0, &mut Buffers::default());
+        let misfit = steps.advance(step, whole, &y, &before, &mut x0, &mut Buffers::default());
         next.write(whole, &x0);
+        self.note(step, 0, misfit);
+    }
+
+    /// Keeps the misfit of a tile, if it is of the last step.
+    fn note(&self, step: usize, tile: usize, misfit: Misfit) {
+        if step + 1 == self.grids.len() {
+            lock(&self.misfits)[tile] = misfit;
+        }
+    }
+
+    /// The sum of the misfits of the row of tiles that ends with this row of the scene.
+    fn misfit(&self, end: usize) -> Misfit {
+        let mut sum = Misfit::default();
+        let Some(grid) = self.grids.last() else { return sum };
+        let columns = grid.columns.len();
+        let row = grid.rows.iter().position(|row| row.core_end == end);
+        let tiles = match self.a.reach() {
+            Reach::Local => row.map_or(0..0, |row| row * columns..(row + 1) * columns),
+            Reach::Global => 0..grid.len(),
+        };
+        lock(&self.misfits)[tiles].iter().for_each(|tile| sum.add(*tile));
+        sum
     }
 
     /// Finishes rows and hands them out.
@@ -317,8 +343,8 @@ impl<'a> Wavefront<'a> {
         }
         let measured = self.a.measured(region);
         let y = read(&self.strips.y).rows(measured.y..measured.y + measured.height);
-        finish(&*self.a, region, &y, settings.sigma_y, &mut x);
-        done(Finished { region, x: &x, y: &y })
+        finish(&*self.a, region, &y, settings, &mut x);
+        done(Finished { region, x: &x, y: &y, misfit: self.misfit(region.y + region.height) })
     }
 }
 

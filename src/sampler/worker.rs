@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use super::Misfit;
 use super::grid::{Grid, Tile};
 use super::step::{Buffers, Steps, room};
 use super::strip::Strip;
@@ -25,6 +26,8 @@ pub struct Worker {
     before: Vec<f32>,
     core: Vec<f32>,
     buffers: Buffers,
+    /// That of the last tile's estimate; empty where it was not evaluated, or is projected later.
+    pub misfit: Misfit,
     /// Kept only where there will be a next frame.
     pub scratch: Option<Scratch>,
 }
@@ -61,6 +64,7 @@ impl Worker {
             before: Vec::with_capacity(a.scene().channels * cores),
             core: Vec::with_capacity(prior.channels() * cores),
             buffers: Buffers::default(),
+            misfit: Misfit::default(),
             scratch: keeps.then(Scratch::default),
         }
     }
@@ -90,6 +94,7 @@ impl Worker {
         state: &Strip,
     ) -> Result<&[f32]> {
         let Stage { steps, prior, warm } = stage;
+        self.misfit = Misfit::default();
         let scene = steps.a.scene();
         if warm.is_some_and(|warm| !warm.needs(k, tile.core())) {
             let same = &mut self.core;
@@ -139,7 +144,7 @@ impl Worker {
         }
         if steps.a.reach() == Reach::Local {
             cut(window, &mut self.before);
-            steps.advance(k, core, y, &self.before, x0, &mut self.buffers);
+            self.misfit = steps.advance(k, core, y, &self.before, x0, &mut self.buffers);
         }
         Ok(x0)
     }

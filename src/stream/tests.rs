@@ -22,6 +22,7 @@ fn settings(prior: &dyn Prior, sigma_y: f64) -> Settings {
         mode,
         sigma_y,
         camera: None,
+        limits: None,
         levels,
         generative: 1.0,
         frame: 0,

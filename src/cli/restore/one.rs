@@ -10,6 +10,7 @@ use super::super::rounding::Rounding;
 use super::super::spread::{self, Spread};
 use super::super::{job, progress};
 use super::{Names, Setup};
+use crate::alarm::Verdict;
 use crate::certificate::{Evidence, Tally, hex};
 use crate::degrade::{self, Degradation};
 use crate::error::Result;
@@ -42,6 +43,8 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         bits: file.origin.bit_depth,
     }
     .settings(&a, prior)?;
+    settings.limits = job::limits(args.saturation, &file.origin)?;
+    sampler::check(&a, a.measurement(), prior, &settings)?;
     let place = place.suits(&a, &settings)?;
 
     let draws = spread::draws(args.samples, spread_name, settings.mode)?;
@@ -67,14 +70,14 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         heat.pause(stop)
     };
     let mut origin = file.origin.clone();
-    origin.scene = None;
+    (origin.scene, origin.headroom) = (None, false);
     if (a.scene().width, a.scene().height) != (file.shape().width, file.shape().height) {
         origin.alpha = None;
     }
     let header = io::Header { shape: a.scene(), bits, origin: &origin };
 
     let grids = sampler::grids(&a, prior, &settings.levels);
-    let mut tally = Tally::new(&a, &grids[grids.len() - 1], settings.sigma_y == 0.0);
+    let mut tally = Tally::new(&a, &grids[grids.len() - 1], &settings);
     let mut rounding = Rounding::new(&header);
     let mut spread = (draws > 1).then(|| Spread::new(a.scene()));
     if let Some(spread) = &mut spread {
@@ -134,12 +137,24 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         write_measured(&a, path(name))?;
     }
     let (before, after) = evidence.residuals();
+    let finding = evidence.finding();
+    if let (Verdict::Alarm, Some([least, most])) = (finding.verdict, finding.usual) {
+        log::warn!(
+            "{}: not as `{}` with noise of {:.1} usually is (misfit {:.2}, usually {least:.2} to \
+             {most:.2} code values): is the degradation or the noise another one?",
+            input.display(),
+            a.spec(),
+            settings.sigma_y * 127.5,
+            finding.rms
+        );
+    }
     Ok(json!({
             "input": input.display().to_string(), "output": output.display().to_string(),
             "width": a.scene().width, "height": a.scene().height,
             "spec": a.spec(), "evaluations": settings.levels.len(),
             "residual_max": after.max, "residual_rms": after.rms,
             "residual_max_before_rounding": before.max,
+            "misfit": finding.rms, "verdict": finding.verdict.name(),
             "noise": settings.sigma_y * 127.5, "noise_estimated": estimated,
             "threads": plan.threads, "planned_bytes": plan.memory.total(),
             "heat": heat.report(),

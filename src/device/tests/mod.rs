@@ -60,6 +60,7 @@ fn settings(prior: &dyn Prior, mode: Mode, sigma_y: f64, steps: usize) -> Settin
         mode,
         sigma_y,
         camera: None,
+        limits: None,
         levels,
         generative: 1.0,
         frame: 0,

@@ -74,6 +74,7 @@ fn rich(channels: usize, bits: u8, alpha: bool) -> Frame {
     let step = if bits == 16 { 1 } else { 257 };
     frame.origin = Origin {
         bit_depth: bits,
+        headroom: false,
         icc: Some(profile(if channels == 1 { b"GRAY" } else { b"RGB " })),
         exif: Some(exif()),
         alpha: alpha.then(|| (0..shape.plane()).map(|i| code(i * 3) * step).collect()),

@@ -78,7 +78,7 @@ fn into_box_is_a_projection() {
     let y = measured(&a, &x, 0.0);
     let start: Vec<f32> = (0..64).map(|i| ((i * 29) % 17) as f32 / 6.0 - 1.3).collect();
     let mut found = start.clone();
-    into_box(&a, Region::whole(shape), &y.data, &mut found);
+    into_box(&a, Region::whole(shape), &y.data, None, &mut found);
     let clipped: Vec<f32> = start.iter().map(|v| v.clamp(-1.0, 1.0)).collect();
     for i in 0..64 {
         for j in (0..64).filter(|&j| (i / 32, i % 8 / 4) == (j / 32, j % 8 / 4) && j != i) {
@@ -88,6 +88,50 @@ fn into_box_is_a_projection() {
                 assert!(gain < 1e-4, "{i} {j}: {gain}");
             }
         }
+    }
+}
+
+/// Saturated values say at least, or at most, so much: what lies beyond is kept, what does not reach
+/// them is corrected, and everything else is exact.
+#[test]
+fn saturated_values_are_bounds() {
+    let shape = Shape::new(3, 30, 40);
+    // Twice the light: half of the range is above white.
+    let load = |_: &std::path::Path| -> Result<Box<dyn Rows>> {
+        Ok(Frame::filled(Shape::new(1, 30, 40), 3.0).into())
+    };
+    let a = Spec::parse("gain:twice+sr:2").unwrap().build(shape, &load).unwrap();
+    let prior = Smoother::new(3, 16, 4);
+    let mut x = scene(shape);
+    x.data.iter_mut().for_each(|v| *v *= 0.9);
+    let mut file = degrade::to_file(&a, &measured(&a, &x, 0.0).data).unwrap();
+    let clipped = file.data.iter().filter(|v| **v > 1.0).count();
+    assert!(clipped > 100 && clipped < file.data.len() - 100, "{clipped}");
+    file.data.iter_mut().for_each(|v| *v = v.min(1.0));
+    let y = degrade::measurement(&a, &file).unwrap();
+    let limits = Some(Limits { half: 0.0, black: -1.0, white: 1.0 });
+    for mode in [Mode::Faithful, DRAW] {
+        let levels = prior.diffusion().geometric(0.2, 0.02, 3);
+        let open = Settings { limits, ..settings(mode, levels.clone()) };
+        let found = go(&a, &y, &prior, &open).unwrap();
+        let again = degrade::to_file(&a, &measured(&a, &found, 0.0).data).unwrap();
+        let mut beyond = 0;
+        for (found, file) in again.data.iter().zip(&file.data) {
+            let saturated = *file >= 1.0;
+            beyond += usize::from(*found > 1.01);
+            assert!((found - file).abs() < 1e-5 || saturated && found > file, "{found}, {file}");
+        }
+        // A draw goes beyond; the smoother itself has no reason to.
+        assert!(beyond > 0 || mode == Mode::Faithful, "{mode:?}");
+    }
+    for (spec, sigma_y, mode) in
+        [("sr:2:bicubic", 0.0, Mode::Faithful), ("blocks:0.5", 0.0, DRAW), ("sr:2", 0.1, DRAW)]
+    {
+        let a = operator(spec, shape);
+        let y = measured(&a, &x, sigma_y);
+        let levels = prior.diffusion().geometric(0.2, 0.02, 3);
+        let refused = go(&a, &y, &prior, &Settings { sigma_y, limits, ..settings(mode, levels) });
+        assert!(matches!(refused, Err(Error::Usage(why)) if why.contains("saturation")), "{spec}");
     }
 }
 

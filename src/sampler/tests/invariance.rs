@@ -87,6 +87,38 @@ fn threads_bands_and_reach_do_not_change_a_bit() {
     }
 }
 
+/// The misfit of the last estimate is summed tile by tile, and counts each measured value once.
+#[test]
+fn misfits_do_not_depend_on_threads_and_bands() {
+    let shape = Shape::new(3, 67, 50);
+    let prior = Smoother::new(3, 16, 4);
+    let of = |a: &dyn Degradation, y: &Frame, settings: &Settings| {
+        let mut sum = Misfit::default();
+        let mut done = |part: Finished| {
+            sum.add(part.misfit);
+            Ok(())
+        };
+        let go_on = &mut |_| ControlFlow::Continue(());
+        restore_rows(a, &mut FrameRows::new(y), &prior, settings, &mut done, go_on).unwrap();
+        sum
+    };
+    for (spec, mode) in [("sr:2", Mode::Faithful), ("bayer:rggb", DRAW), ("mask:hole", DRAW)] {
+        let a = operator(spec, shape);
+        let y = measured(&a, &scene(shape), 0.0);
+        let first = settings(mode, prior.diffusion().geometric(0.3, 0.02, 3));
+        let expected = of(&a, &y, &first);
+        assert_eq!(expected.count, a.rank() as u64, "{spec}");
+        assert!(expected.rms() > 1e-3, "{spec}: {expected:?}");
+        for (threads, band) in [(2, None), (1, Some(1)), (3, Some(2))] {
+            let other = Settings { threads, band, ..first.clone() };
+            assert_eq!(of(&a, &y, &other), expected, "{spec} {threads} {band:?}");
+        }
+        let whole = of(&Assembled(operator(spec, shape)), &y, &first);
+        assert_eq!(whole.count, expected.count, "{spec}");
+        assert!((whole.rms() / expected.rms() - 1.0).abs() < 1e-9, "{spec}");
+    }
+}
+
 /// With enough halo the tiles cannot be told from one evaluation of the whole frame.
 #[test]
 fn tiles_with_enough_halo_equal_the_untiled_result() {

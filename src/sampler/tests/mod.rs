@@ -56,6 +56,7 @@ fn settings(mode: Mode, levels: Vec<Level>) -> Settings {
         mode,
         sigma_y: 0.0,
         camera: None,
+        limits: None,
         levels,
         generative: 1.0,
         frame: 0,

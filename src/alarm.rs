@@ -1,0 +1,218 @@
+//! An alarm for a wrong degradation or a wrong noise.
+//!
+//! The residual of a finished result says nothing of either: any `y` fits a surjective `A`. What
+//! can give them away is the prior's last estimate before it is projected: how far its `A x0` was
+//! from the measurement, its [`Misfit`]. It is held against what right degradations give on the
+//! pictures of `tests/assets`; `docs/alarm.md` says what is found this way, and what is not.
+
+use crate::degrade::Degradation;
+use crate::prior::Identity;
+use crate::sampler::{Misfit, Mode, NoiseRule, Settings, defaults};
+
+/// The model and the share of new noise that bounds hold for.
+const MODEL: &str = "patch-s";
+const ETA: f64 = 0.85;
+
+/// Fewer measured values than this say too little.
+const LEAST: u64 = 256;
+
+/// Bounds of a correct run's misfit (root of the mean square): in code values where there is no
+/// noise, and else relative to the noise.
+struct Row {
+    spec: &'static str,
+    /// Declared noise in code values.
+    noise: f64,
+    faithful: [f64; 2],
+    sample: [f64; 2],
+}
+
+const fn row(spec: &'static str, noise: f64, faithful: [f64; 2], sample: [f64; 2]) -> Row {
+    Row { spec, noise, faithful, sample }
+}
+
+/// Made by `cargo bench --bench alarm -- calibrate`: least and greatest value over parts of
+/// 128 x 128 pixels, and a third of what lies between on both sides.
+const ROWS: [Row; 18] = [
+    row("none", 5.0, [0.636, 1.034], [0.947, 1.064]),
+    row("none", 15.0, [0.838, 1.027], [0.924, 1.039]),
+    row("none", 25.0, [0.875, 1.029], [0.927, 1.027]),
+    row("none", 50.0, [0.933, 1.056], [0.925, 1.044]),
+    row("bayer", 0.0, [0.523, 1.889], [1.197, 2.108]),
+    row("bayer", 5.0, [0.472, 0.840], [0.957, 1.563]),
+    row("bayer", 25.0, [0.550, 1.066], [0.788, 1.018]),
+    row("sr:2", 0.0, [0.911, 2.554], [0.539, 1.078]),
+    row("sr:2", 5.0, [0.925, 1.245], [0.885, 1.081]),
+    row("sr:2", 25.0, [0.944, 1.131], [0.826, 0.974]),
+    row("sr:4", 0.0, [0.728, 2.150], [0.386, 0.531]),
+    row("sr:4", 5.0, [0.943, 1.765], [0.848, 1.103]),
+    row("sr:4", 25.0, [0.890, 1.023], [0.678, 0.818]),
+    row("sr:2:bicubic", 0.0, [0.792, 1.932], [0.436, 0.900]),
+    row("sr:2:bicubic", 5.0, [0.878, 1.211], [0.857, 1.040]),
+    row("blur:gauss:1.6", 0.29, [1.493, 2.618], [1.748, 2.273]),
+    row("blur:gauss:1.6", 2.0, [0.995, 1.126], [0.980, 1.035]),
+    row("blur:gauss:1.6", 5.0, [0.997, 1.058], [0.981, 1.017]),
+];
+
+/// What the misfit of a result says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is as a right degradation and noise give it. It may still be the wrong one.
+    Usual,
+    /// It is not.
+    Alarm,
+    /// Nobody knows what is usual for this degradation, noise, model and schedule.
+    NotCalibrated,
+}
+
+impl Verdict {
+    /// As certificates and lines name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Verdict::Usual => "usual",
+            Verdict::Alarm => "alarm",
+            Verdict::NotCalibrated => "not calibrated",
+        }
+    }
+}
+
+/// A misfit and what it is held against.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Finding {
+    /// Root of the mean square, in code values.
+    pub rms: f64,
+    /// Values that were counted.
+    pub count: u64,
+    /// What is usual, in code values.
+    pub usual: Option<[f64; 2]>,
+    pub verdict: Verdict,
+}
+
+/// Judges a result's misfit; `prior` is the model that it was made with.
+pub fn judge(
+    a: &dyn Degradation,
+    settings: &Settings,
+    prior: &Identity,
+    misfit: Misfit,
+) -> Finding {
+    let rms = 127.5 * misfit.rms();
+    let known = misfit.count >= LEAST && is_calibrated(a, settings, prior);
+    let usual = if known { usual(a, settings) } else { None };
+    let verdict = match usual {
+        None => Verdict::NotCalibrated,
+        Some([least, most]) if (least..=most).contains(&rms) => Verdict::Usual,
+        Some(_) => Verdict::Alarm,
+    };
+    Finding { rms, count: misfit.count, usual, verdict }
+}
+
+/// Whether model and schedule are those that the bounds were made with.
+fn is_calibrated(a: &dyn Degradation, settings: &Settings, prior: &Identity) -> bool {
+    let usual = defaults(a, settings.sigma_y, settings.mode == Mode::Faithful);
+    let near = |found: f64, expected: f64| (found / expected - 1.0).abs() < 0.01;
+    let (Some(first), Some(last)) = (settings.levels.first(), settings.levels.last()) else {
+        return false;
+    };
+    let mode = match settings.mode {
+        Mode::Faithful => true,
+        Mode::Sample { eta, rule, .. } => eta == ETA && rule == NoiseRule::Split,
+    };
+    mode && prior.name == MODEL
+        && prior.arithmetic == "f32"
+        && settings.camera.is_none()
+        && settings.limits.is_none()
+        && settings.levels.len() == usual.steps
+        && near(first.sigma(), usual.start)
+        && near(last.sigma(), usual.end)
+        && settings.generative == usual.generative
+}
+
+/// The bounds for a degradation and its noise, in code values; between two noises that bounds are
+/// known for they are those of both.
+fn usual(a: &dyn Degradation, settings: &Settings) -> Option<[f64; 2]> {
+    let spec = a.spec();
+    let spec = match spec.strip_prefix("bayer:") {
+        // All phases are alike.
+        Some(phase) if !phase.contains('+') => "bayer",
+        _ => &spec,
+    };
+    let noise = 127.5 * settings.sigma_y;
+    let rows = || ROWS.iter().filter(|row| row.spec == spec);
+    // Within a hundredth: 0.29 stands for what an 8-bit file rounds away.
+    let below = rows().rfind(|row| row.noise <= 1.01 * noise)?;
+    let above = rows().find(|row| row.noise >= 0.99 * noise)?;
+    if (below.noise == 0.0) != (above.noise == 0.0) {
+        // Without noise the misfit has another unit.
+        return None;
+    }
+    let of = |row: &Row| if settings.mode == Mode::Faithful { row.faithful } else { row.sample };
+    let unit = if noise > 0.0 { noise } else { 1.0 };
+    let ([a, b], [c, d]) = (of(below), of(above));
+    Some([unit * a.min(c), unit * b.max(d)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::degrade::Spec;
+    use crate::frame::Shape;
+    use crate::schedule::Diffusion;
+
+    fn settings(spec: &str, noise: f64) -> (Box<dyn Degradation>, Settings) {
+        let load = |_: &std::path::Path| unreachable!();
+        let a = Spec::parse(spec).unwrap().build(Shape::new(3, 64, 64), &load).unwrap();
+        let sigma_y = noise / 127.5;
+        let d = defaults(&a, sigma_y, true);
+        let levels = Diffusion::linear(1e-4, 0.02, 1000).unwrap();
+        let levels = levels.geometric(d.start, d.end, d.steps);
+        let settings = Settings {
+            mode: Mode::Faithful,
+            sigma_y,
+            camera: None,
+            limits: None,
+            levels,
+            generative: d.generative,
+            frame: 0,
+            threads: 1,
+            band: None,
+        };
+        (a, settings)
+    }
+
+    fn verdict(a: &dyn Degradation, settings: &Settings, rms: f64) -> Verdict {
+        let prior =
+            Identity { name: MODEL.into(), arithmetic: "f32".into(), ..Identity::default() };
+        let misfit = Misfit { squares: (rms / 127.5).powi(2) * 1000.0, count: 1000 };
+        judge(a, settings, &prior, misfit).verdict
+    }
+
+    #[test]
+    fn bounds_are_in_code_values_or_relative_to_the_noise() {
+        for (spec, noise, usual, strange) in [
+            ("sr:2", 0.0, 1.6, 3.0),
+            ("bayer:gbrg", 0.0, 1.2, 6.0),
+            ("none", 25.0, 24.0, 14.0),
+            // Between two noises.
+            ("none", 20.0, 19.0, 11.0),
+            ("blur:gauss:1.6", 0.289, 0.6, 1.0),
+        ] {
+            let (a, settings) = settings(spec, noise);
+            assert_eq!(verdict(&a, &settings, usual), Verdict::Usual, "{spec} {noise}");
+            assert_eq!(verdict(&a, &settings, strange), Verdict::Alarm, "{spec} {noise}");
+            assert_eq!(verdict(&a, &settings, f64::NAN), Verdict::Alarm, "{spec} {noise}");
+        }
+    }
+
+    #[test]
+    fn what_was_not_calibrated_is_not_judged() {
+        for (spec, noise) in
+            [("sr:3", 0.0), ("none", 60.0), ("none", 2.0), ("sr:2", 1.0), ("bayer:rggb+sr:2", 0.0)]
+        {
+            let (a, settings) = settings(spec, noise);
+            assert_eq!(verdict(&a, &settings, 99.0), Verdict::NotCalibrated, "{spec} {noise}");
+        }
+        let (a, mut settings) = settings("sr:2", 0.0);
+        assert_eq!(verdict(&a, &settings, 99.0), Verdict::Alarm);
+        settings.levels.pop();
+        assert_eq!(verdict(&a, &settings, 99.0), Verdict::NotCalibrated);
+    }
+}
