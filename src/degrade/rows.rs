@@ -190,6 +190,9 @@ impl DisjointRows {
     }
 
     fn on_ones(&self, region: Region, power: i32, out: &mut [f32]) {
+        if self.stages.is_empty() {
+            return out.fill(1.0);
+        }
         let mut ones = zeros(region.shape(self.scene.channels).len());
         ones.fill(1.0);
         self.forward(region, power, &ones, out);
