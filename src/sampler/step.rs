@@ -23,7 +23,6 @@ pub struct Steps<'a> {
 #[derive(Default)]
 pub struct Buffers {
     residual: Vec<f32>,
-    measured: Vec<f32>,
     correction: Vec<f32>,
     /// Standard deviation of the noise of each measured value, where they differ.
     sigmas: Vec<f32>,
@@ -34,7 +33,6 @@ impl Buffers {
     /// Makes them as large as those of another thread.
     pub fn cover(&mut self, other: &Buffers) {
         room(&mut self.residual, other.residual.len());
-        room(&mut self.measured, other.measured.len());
         room(&mut self.correction, other.correction.len());
         room(&mut self.sigmas, other.sigmas.len());
         room(&mut self.singular, other.singular.len());
@@ -134,8 +132,8 @@ impl Steps<'_> {
     }
 
     /// Takes step `k` on `region`: on entry `x0` is the prior's estimate and `state` what it was
-    /// made from; on return `x0` is the next state. `y` holds the measurement of the region.
-    /// Returns the misfit of the prior's estimate.
+    /// made from (of a draw; nothing else looks at it); on return `x0` is the next state. `y` holds
+    /// the measurement of the region. Returns the misfit of the prior's estimate in the last step.
     pub fn advance(
         &self,
         k: usize,
@@ -156,12 +154,12 @@ impl Steps<'_> {
                 let weight = |s: f32, sigma_y: f64| {
                     (sigma2 / (sigma2 + (sigma_y / f64::from(s)).powi(2))) as f32
                 };
-                self.project(region, y, &weight, x0, buffers)
+                self.project(k, region, y, &weight, x0, buffers)
             }
             Mode::Sample { eta, rule, seed } => {
                 let field = self.field(k, seed);
                 let eta = effective_eta(eta, rule, level, next);
-                self.draw(region, y, level, next, eta, field, state, x0, buffers)
+                self.draw(k, region, y, level, next, eta, field, state, x0, buffers)
             }
         }
     }
@@ -199,9 +197,10 @@ impl Steps<'_> {
         self.a.pinv(region, r, &|_| 1.0, x);
     }
 
-    /// `x0 <- x0 + A+ W (y - A x0)`; returns the misfit of `x0` before.
+    /// `x0 <- x0 + A+ W (y - A x0)` in step `k`; returns the misfit of `x0` before, in the last one.
     fn project(
         &self,
+        k: usize,
         region: Region,
         y: &Strip,
         weight: Weight,
@@ -212,31 +211,35 @@ impl Steps<'_> {
         let len = measured.shape(self.a.measurement().channels).len();
         let residual = room(&mut buffers.residual, len);
         self.a.apply(region, x0, residual);
-        let expected = room(&mut buffers.measured, len);
-        y.read(measured, expected);
-        residual.iter_mut().zip(&*expected).for_each(|(r, y)| *r = y - *r);
-        if let Some(limits) = &self.settings.limits {
-            let mut gain = zeros(len);
+        y.minus(measured, residual);
+        let last = k + 1 == self.settings.levels.len();
+        let mut misfit = Misfit::default();
+        if last || self.settings.limits.is_some() {
+            let (mut expected, mut gain) = (zeros(len), zeros(len));
+            y.read(measured, &mut expected);
             self.a.dc_gain(region, &mut gain);
-            limits.shorten(expected, &gain, residual);
+            if let Some(limits) = &self.settings.limits {
+                limits.shorten(&expected, &gain, residual);
+            }
+            if last {
+                let noise = self.noise(&buffers.sigmas, &buffers.singular, len);
+                misfit = self.misfit(&expected, &gain, residual, noise);
+            }
         }
         let correction = room(&mut buffers.correction, x0.len());
         let noise = self.noise(&buffers.sigmas, &buffers.singular, len);
-        let misfit = self.misfit(region, expected, residual, noise);
         self.weigh(region, residual, weight, noise, correction);
         x0.iter_mut().zip(&*correction).for_each(|(x, c)| *x += c);
         misfit
     }
 
-    /// See [`Misfit`]; `r` is what `A x0` lacks of `y`.
-    fn misfit(&self, region: Region, y: &[f32], r: &[f32], noise: Noise) -> Misfit {
+    /// See [`Misfit`]; `r` is what `A x0` lacks of `y`, `gain` is `A 1`.
+    fn misfit(&self, y: &[f32], gain: &[f32], r: &[f32], noise: Noise) -> Misfit {
         // Values near the ends of a file's range have lost part of their noise there.
         const DEVIATIONS: f64 = 2.0;
-        let mut gain = zeros(y.len());
-        self.a.dc_gain(region, &mut gain);
         let (typical, ends) = (self.settings.sigma_y, self.a.is_picture());
         let mut misfit = Misfit::default();
-        for (i, ((y, r), gain)) in y.iter().zip(r).zip(&*gain).enumerate() {
+        for (i, ((y, r), gain)) in y.iter().zip(r).zip(gain).enumerate() {
             let sigma = noise.map_or(typical, |(sigmas, _)| f64::from(sigmas[i]));
             let light = f64::from(y - r + gain);
             let margin = DEVIATIONS * sigma;
@@ -254,6 +257,7 @@ impl Steps<'_> {
     #[allow(clippy::too_many_arguments)]
     fn draw(
         &self,
+        k: usize,
         region: Region,
         y: &Strip,
         level: Level,
@@ -277,7 +281,7 @@ impl Steps<'_> {
             false => ddnm_plus(f64::from(s), sigma_y, next, eta),
         };
         let lambda = |s: f32, sigma_y: f64| range(s, sigma_y).lambda as f32;
-        let misfit = self.project(region, y, &lambda, x0, buffers);
+        let misfit = self.project(k, region, y, &lambda, x0, buffers);
         let unmeasured = z.iter().zip(&*eps);
         let unmeasured = unmeasured.map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e);
         let mut noise_out = Buffer::collect(x0.len(), unmeasured);
