@@ -142,6 +142,8 @@ fn frames() {
                     camera,
                     levels,
                     generative,
+                    relaxation: 1.0,
+                    momentum: 0.0,
                     frame: 0,
                     threads,
                     band: Some(1),

@@ -27,6 +27,8 @@ fn restore(spec: &str, mode: Mode, noise: f64) -> Frame {
         camera: None,
         levels,
         generative: 1.0,
+        relaxation: 1.0,
+        momentum: 0.0,
         frame: 0,
         threads: 2,
         band: None,

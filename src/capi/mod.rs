@@ -161,6 +161,8 @@ fn create(options: &Options, spec: &str, model: Option<&str>, mode: &str) -> Res
         start: None,
         end: None,
         generative: None,
+        relaxation: None,
+        momentum: None,
         threads: job::threads(options.threads as isize, &machine, None),
         bits: samples.bits(),
     };

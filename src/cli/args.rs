@@ -108,6 +108,13 @@ pub struct Restore {
     /// with the measurement
     #[argh(option)]
     pub generative: Option<f32>,
+    /// faithful mode with noise: how many times the variance of its level the prior's estimate is
+    /// taken to have, so that a larger number counts the measurement for more
+    #[argh(option)]
+    pub relaxation: Option<f64>,
+    /// faithful mode: share of a step's change by which the next one begins further, 0 to 1
+    #[argh(option)]
+    pub momentum: Option<f32>,
     /// sample mode: share of new noise per step, 0 to 1 (default 0.85)
     #[argh(option, default = "0.85")]
     pub eta: f64,
@@ -237,6 +244,13 @@ pub struct Stream {
     /// how far to go from the classical (0) to the generative estimate (1)
     #[argh(option)]
     pub generative: Option<f32>,
+    /// faithful mode with noise: how many times the variance of its level the prior's estimate is
+    /// taken to have, so that a larger number counts the measurement for more
+    #[argh(option)]
+    pub relaxation: Option<f64>,
+    /// faithful mode: share of a step's change by which the next one begins further, 0 to 1
+    #[argh(option)]
+    pub momentum: Option<f32>,
     /// sample mode: share of new noise per step, 0 to 1 (default 0.85)
     #[argh(option, default = "0.85")]
     pub eta: f64,

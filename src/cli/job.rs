@@ -197,6 +197,8 @@ pub struct Schedule<'a> {
     pub start: Option<f64>,
     pub end: Option<f64>,
     pub generative: Option<f32>,
+    pub relaxation: Option<f64>,
+    pub momentum: Option<f32>,
     /// The most threads; see [`threads`].
     pub threads: usize,
     /// Bits per sample of the measurement's file; 0 for floats.
@@ -252,8 +254,26 @@ impl Schedule<'_> {
         if !(0.0..=1.0).contains(&generative) {
             return usage(format!("generative: expected 0 to 1, found {generative}"));
         }
+        let relaxation = self.relaxation.unwrap_or(default.relaxation);
+        if !(1e-3..=1e3).contains(&relaxation) {
+            return usage(format!("relaxation: expected 0.001 to 1000, found {relaxation}"));
+        }
+        let momentum = self.momentum.unwrap_or(default.momentum);
+        if !(0.0..=1.0).contains(&momentum) {
+            return usage(format!("momentum: expected 0 to 1, found {momentum}"));
+        }
         let levels = prior.diffusion().geometric(start, end, steps);
-        let threads = self.threads;
-        Ok(Settings { mode, sigma_y, camera, levels, generative, frame: 0, threads, band: None })
+        Ok(Settings {
+            mode,
+            sigma_y,
+            camera,
+            levels,
+            generative,
+            relaxation,
+            momentum,
+            frame: 0,
+            threads: self.threads,
+            band: None,
+        })
     }
 }

@@ -158,6 +158,18 @@ impl Stage for Mask {
         0.03
     }
 
+    /// The root of the mean of `1 / s^2` over what is measured.
+    fn noise_gain(&self) -> f64 {
+        let squares = (0..self.codes.len())
+            .map(|i| (f64::from(self.codes.get(i)) * f64::from(self.peak) / 65535.0).powi(2));
+        let (mut sum, mut count) = (0.0, 0.0);
+        for square in squares.filter(|square| *square > 0.0) {
+            sum += 1.0 / square;
+            count += 1.0;
+        }
+        if count > 0.0 { f64::sqrt(sum / count) } else { 1.0 }
+    }
+
     fn held_bytes(&self) -> u64 {
         match &self.codes {
             Codes::Bits { words, .. } => size_of_val(words.as_slice()) as u64,

@@ -127,6 +127,8 @@ fn with_rates(
         start: None,
         end: None,
         generative: None,
+        relaxation: None,
+        momentum: None,
         threads: machine.threads(),
         bits: 8,
     }

@@ -38,6 +38,8 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         start: args.start,
         end: args.end,
         generative: args.generative,
+        relaxation: args.relaxation,
+        momentum: args.momentum,
         threads: job::threads(args.threads, machine, *board),
         bits: file.origin.bit_depth,
     }

@@ -174,6 +174,8 @@ fn settings(
         start: args.start,
         end: args.end,
         generative: args.generative,
+        relaxation: args.relaxation,
+        momentum: args.momentum,
         threads,
         bits: 8,
     }
