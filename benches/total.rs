@@ -20,7 +20,7 @@ const SCENE: Shape = Shape { channels: 3, height: 480, width: 640 };
 /// In code values.
 const NOISE: f64 = 25.0;
 const STEPS: usize = 8;
-const ROUNDS: usize = 7;
+const ROUNDS: usize = 15;
 
 fn main() -> ddnm::Result<()> {
     let y = measurement()?;

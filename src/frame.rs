@@ -209,7 +209,8 @@ pub fn collect(rows: &mut dyn Rows) -> Result<Frame> {
 pub fn to_code(value: f32, bits: u8) -> u16 {
     let max = code_max(bits);
     // NaN becomes 0: `as` saturates and maps NaN to zero.
-    ((value * 0.5 + 0.5) * max).round().clamp(0.0, max) as u16
+    // Truncated, since `round` is a call of a function where SSE4.1 is not taken for granted.
+    (((value * 0.5 + 0.5) * max).clamp(0.0, max) + 0.5) as u16
 }
 
 /// The value in `[-1, 1]` of a code value of `bits` bits.

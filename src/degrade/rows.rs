@@ -97,8 +97,12 @@ impl DisjointRows {
     /// [`Error::Shape`] if nothing at all is measured, as with a mask that is all black.
     pub fn new(scene: Shape, stages: Vec<Box<dyn Stage>>) -> Result<DisjointRows> {
         let spectrum = Spectrum::Flat(1.0);
-        let mut chain = DisjointRows { stages, scene, spectrum, max_row_sum: 0.0, filling: None };
+        let mut chain = DisjointRows { stages, scene, spectrum, max_row_sum: 1.0, filling: None };
+        if chain.stages.is_empty() {
+            return Ok(chain);
+        }
         let (mut min, mut max, mut complete) = (f32::MAX, 0.0f32, true);
+        chain.max_row_sum = 0.0;
         for region in blocks(&chain).collect::<Vec<_>>() {
             let mut v = vec![0.0; chain.measured(region).shape(chain.measurement().channels).len()];
             chain.dc_gain(region, &mut v);
@@ -194,6 +198,9 @@ impl DisjointRows {
     }
 
     fn on_ones(&self, region: Region, power: i32, out: &mut [f32]) {
+        if self.stages.is_empty() {
+            return out.fill(1.0);
+        }
         let mut ones = zeros(region.shape(self.scene.channels).len());
         ones.fill(1.0);
         self.forward(region, power, &ones, out);
@@ -239,6 +246,10 @@ impl Degradation for DisjointRows {
     }
 
     fn pinv(&self, region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
+        if self.stages.is_empty() {
+            let weight = weight(1.0);
+            return x.iter_mut().zip(y).for_each(|(x, y)| *x = y * weight);
+        }
         let scaled = if let Spectrum::Flat(s) = self.spectrum {
             // Unmeasured rows are all zero: whatever stands there, the adjoint drops it.
             let factor = weight(s) / (s * s);
@@ -334,6 +345,9 @@ impl Degradation for DisjointRows {
     }
 
     fn classical_rows(&self, rows: Range<usize>, y: &[f32], x: &mut [f32]) {
+        if self.stages.is_empty() {
+            return x.copy_from_slice(y);
+        }
         let support = self.classical_support(rows.clone());
         let shape = Shape { height: support.len(), ..self.measurement() };
         let mut gain = zeros(y.len());
@@ -355,9 +369,6 @@ impl Degradation for DisjointRows {
             let mut made = zeros(channels * needs.len() * width);
             stage.classical(needs.clone(), held, &v, &mut made);
             (v, held) = (made, needs);
-        }
-        if self.stages.is_empty() {
-            x.copy_from_slice(&v);
         }
         drop(v);
         // What was measured is known better than any guess.

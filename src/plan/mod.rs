@@ -74,7 +74,7 @@ impl Memory {
 /// What the program takes before it does anything: its relocated data, stacks, the allocator.
 const PROGRAM: u64 = 1152 << 10;
 /// What each further thread takes: its stack as far as it is used, and an allocator of its own.
-const THREAD: u64 = 256 << 10;
+const THREAD: u64 = 384 << 10;
 /// Buffers of the decoder and of the encoder of a picture, and of their files.
 const CODING: u64 = 1 << 20;
 /// Rows of samples that decoder and encoder hold: the last ones, and filtered ones to choose from.
@@ -133,8 +133,8 @@ fn memory(job: &Job, grids: &[Grid], threads: usize, band: usize) -> Result<Memo
     let (height, width) = largest_window(grids);
     let tiles = grids.iter().map(Grid::len).max().unwrap_or(1);
     let used = threads.min(tiles) as u64;
-    // The state in the window, and what goes into the prior and comes out of it.
-    let window = (scene.channels + 2 * job.prior.channels()) * height * width * size_of::<f32>();
+    // What goes into the prior, which is the state first, and what comes out of it.
+    let window = 2 * job.prior.channels() * height * width * size_of::<f32>();
     let engine = job.prior.memory(height, width)? + window;
     let core = grids.iter().map(Grid::largest_core).max().unwrap_or(0);
     let samples = usize::from(job.bits / 8) * (scene.channels + 1);
@@ -146,7 +146,7 @@ fn memory(job: &Job, grids: &[Grid], threads: usize, band: usize) -> Result<Memo
         draws: job.settings.mode != Mode::Faithful,
         camera: job.settings.camera.is_some(),
     };
-    let network = used * (engine as u64 + rows::tile_bytes(a, core));
+    let network = used * (engine as u64 + rows::tile_bytes(a, core, way.draws));
     Ok(Memory {
         program: PROGRAM + CODING + (used - 1) * THREAD + CODED_ROWS * row,
         model: job.prior.held_bytes(),

@@ -71,7 +71,7 @@ fn peaks(a: &dyn Degradation, grids: &[Grid], way: &Way) -> (u64, u64) {
                     }
                     Reach::Global => {
                         let whole = scene.plane();
-                        tile_bytes(a, whole) + projection(a, whole, way)
+                        tile_bytes(a, whole, true) + projection(a, whole, way)
                     }
                 }
             }
@@ -117,11 +117,11 @@ fn classical(a: &dyn Degradation, rows: Range<usize>) -> u64 {
     made.max(FLOAT * (2 * estimate + 4 * measured) as u64)
 }
 
-/// Bytes that a thread holds for the core of a tile of `pixels`: the state, what becomes of it, the
-/// correction; the measurement and its residual.
-pub fn tile_bytes(a: &dyn Degradation, pixels: usize) -> u64 {
+/// Bytes that a thread holds for the core of a tile of `pixels`: the state, if `draws` or the tile
+/// is the whole frame; what becomes of it, and the correction; the residual.
+pub fn tile_bytes(a: &dyn Degradation, pixels: usize, state: bool) -> u64 {
     let values = (pixels * a.scene().channels) as u64;
-    FLOAT * (3 * values + 2 * measured_share(a, values))
+    FLOAT * (if state { 3 } else { 2 } * values + measured_share(a, values))
 }
 
 /// Of so many values of the scene, how many a measurement has.
@@ -143,8 +143,8 @@ fn projection(a: &dyn Degradation, pixels: usize, way: &Way) -> u64 {
 fn finish(a: &dyn Degradation, rows: usize, way: &Way) -> u64 {
     let region = full_width(0..rows, a.scene());
     let pixels = region.area();
-    FLOAT * (5 * a.scene().channels * pixels) as u64
-        + tile_bytes(a, pixels)
+    let values = (pixels * a.scene().channels) as u64;
+    FLOAT * (8 * values + 2 * measured_share(a, values))
         + projection(a, pixels, &Way { draws: false, camera: false, ..*way })
 }
 

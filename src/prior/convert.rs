@@ -6,7 +6,8 @@ use crate::schedule::Level;
 /// Buffers for one window: what goes into the network and what comes out.
 #[derive(Debug, Default)]
 pub struct Window {
-    /// `[channels, h, w]`, in the network's range.
+    /// `[channels, h, w]`, in the network's range; empty where a network of ours takes `x_t` as
+    /// it is.
     pub state: Vec<f32>,
     /// One value, or a map `[h, w]`.
     pub told: Vec<f32>,
@@ -17,14 +18,14 @@ pub struct Window {
 impl Window {
     #[cfg(feature = "onnx")]
     pub fn new(manifest: &Manifest, height: usize, width: usize) -> Window {
-        let mut window = Window::default();
-        window.fit(manifest, height, width);
-        window
+        let [state, told, output] = Window::lengths(manifest, height, width);
+        Window { state: vec![0.0; state], told: vec![0.0; told], output: vec![0.0; output] }
     }
 
-    /// Makes the buffers those of another window size; allocates only to become larger.
+    /// Makes the buffers those of another window size, without a state where `x_t` does;
+    /// allocates only to become larger.
     pub fn fit(&mut self, manifest: &Manifest, height: usize, width: usize) {
-        let [state, told, output] = Window::lengths(manifest, height, width);
+        let [state, told, output] = Window::held(manifest, height, width);
         let fit = |v: &mut Vec<f32>, len: usize| {
             v.reserve_exact(len.saturating_sub(v.len()));
             v.resize(len, 0.0);
@@ -42,6 +43,17 @@ impl Window {
             _ => 1,
         };
         [manifest.channels * height * width, told, outputs * height * width]
+    }
+
+    /// The values of `state`, `told` and `output` that [`fit`](Window::fit) makes room for.
+    pub fn held(manifest: &Manifest, height: usize, width: usize) -> [usize; 3] {
+        let [state, told, output] = Window::lengths(manifest, height, width);
+        [if Self::explodes(manifest) { state } else { 0 }, told, output]
+    }
+
+    /// What a network of ours takes as its picture.
+    pub fn picture<'a>(&'a self, x_t: &'a [f32]) -> &'a [f32] {
+        if self.state.is_empty() { x_t } else { &self.state }
     }
 
     /// Whether a network sees the scene plus noise, in its own range, and not `x_t`.
@@ -151,7 +163,9 @@ mod tests {
                     let c = Conversion::new(&manifest, level, true);
                     assert_eq!(window.told, [c.told]);
                     for i in 0..3 {
-                        assert!((window.state[i] - (c.scale * x_t[i] + c.offset)).abs() < 1e-6);
+                        assert!(
+                            (window.picture(&x_t)[i] - (c.scale * x_t[i] + c.offset)).abs() < 1e-6
+                        );
                         let found = c.keep * x_t[i] + c.gain * window.output[i] + c.shift;
                         assert!((x0[i] - found).abs() < 1e-6, "{prediction:?} {conditioning:?}");
                     }

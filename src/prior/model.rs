@@ -176,18 +176,18 @@ impl Model {
     /// Exact where all of the network is ours. Where tract runs a part of it, which allocates
     /// every value anew, an upper bound: as if a quarter of all values lived at a time.
     pub fn memory(&self, height: usize, width: usize) -> Result<usize> {
-        let window: usize = Window::lengths(&self.manifest, height, width).iter().sum();
-        let engine = match self.plan(height, width)? {
-            Compiled::Whole(plan) => plan.bytes(),
+        let (window, engine) = match self.plan(height, width)? {
+            Compiled::Whole(plan) => (Window::held(&self.manifest, height, width), plan.bytes()),
             #[cfg(feature = "onnx")]
             Compiled::Graph(_) => {
                 let (layers, _) = self.layers(height, width)?;
                 let all: u64 = layers.iter().map(|l| l.values).sum();
                 let widest = layers.iter().map(|l| l.values).max().unwrap_or(0);
-                (all / 4).max(4 * widest) as usize * size_of::<f32>()
+                let engine = (all / 4).max(4 * widest) as usize * size_of::<f32>();
+                (Window::lengths(&self.manifest, height, width), engine)
             }
         };
-        Ok(engine + window * size_of::<f32>())
+        Ok(engine + window.iter().sum::<usize>() * size_of::<f32>())
     }
 
     /// Bytes of private memory that the model holds besides: none to speak of for a packed one,
@@ -398,8 +398,10 @@ impl Evaluator for ModelEvaluator {
                 let (mut memory, mut window) = idle().pop().unwrap_or_default();
                 window.fit(manifest, self.height, self.width);
                 window.tell(manifest, x_t, level, self.whole_timesteps);
-                let Window { state, told, output } = &mut window;
-                plan.run(&mut memory, &[state, told], &mut [output]);
+                let mut output = std::mem::take(&mut window.output);
+                let inputs = [window.picture(x_t), &window.told];
+                plan.run(&mut memory, &inputs, &mut [&mut output]);
+                window.output = output;
                 window.scene(manifest, x_t, level, x0);
                 idle().push((memory, window));
             }

@@ -23,7 +23,6 @@ pub struct Steps<'a> {
 #[derive(Default)]
 pub struct Buffers {
     residual: Vec<f32>,
-    measured: Vec<f32>,
     correction: Vec<f32>,
     /// Standard deviation of the noise of each measured value, where they differ.
     sigmas: Vec<f32>,
@@ -34,7 +33,6 @@ impl Buffers {
     /// Makes them as large as those of another thread.
     pub fn cover(&mut self, other: &Buffers) {
         room(&mut self.residual, other.residual.len());
-        room(&mut self.measured, other.measured.len());
         room(&mut self.correction, other.correction.len());
         room(&mut self.sigmas, other.sigmas.len());
         room(&mut self.singular, other.singular.len());
@@ -139,7 +137,7 @@ impl Steps<'_> {
     }
 
     /// Takes step `k` on `region`: on entry `x0` is the prior's estimate and `state` what it was
-    /// made from; on return `x0` is the next state. `y` holds the measurement of the region.
+    /// made from (of a draw; nothing else looks at it); on return `x0` is the next state. `y` holds the measurement of the region.
     pub fn advance(
         &self,
         k: usize,
@@ -220,9 +218,7 @@ impl Steps<'_> {
         let len = measured.shape(self.a.measurement().channels).len();
         let residual = room(&mut buffers.residual, len);
         self.a.apply(region, x0, residual);
-        let expected = room(&mut buffers.measured, len);
-        y.read(measured, expected);
-        residual.iter_mut().zip(&*expected).for_each(|(r, y)| *r = y - *r);
+        y.minus(measured, residual);
         let correction = room(&mut buffers.correction, x0.len());
         let noise = self.noise(&buffers.sigmas, &buffers.singular, len);
         self.weigh(region, residual, weight, noise, correction);

@@ -111,6 +111,19 @@ impl Strip {
         }
     }
 
+    /// Takes `values`, a planar rectangle, away from what it holds there.
+    pub fn minus(&self, region: Region, values: &mut [f32]) {
+        for c in 0..self.frame.channels {
+            for i in 0..region.height {
+                let from = c * self.frame.width + region.x;
+                let own = &self.rows[region.y + i - self.first][from..from + region.width];
+                let to = (c * region.height + i) * region.width;
+                let values = &mut values[to..to + region.width];
+                values.iter_mut().zip(own).for_each(|(v, own)| *v = own - *v);
+            }
+        }
+    }
+
     /// Reads a tile's window, `[channels, rows.size, columns.size]`; beyond the frame's far
     /// edges the picture is mirrored.
     pub fn read_window(&self, tile: &Tile, out: &mut [f32]) {

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use super::Mode;
 use super::grid::{Grid, Tile};
 use super::step::{Buffers, Steps, room};
 use super::strip::Strip;
@@ -18,10 +19,9 @@ type Evaluators = HashMap<(usize, usize), Box<dyn Evaluator>>;
 /// One thread's own: evaluators, and buffers that are used again.
 pub struct Worker {
     evaluators: Evaluators,
-    window: Vec<f32>,
     input: Vec<f32>,
     estimate: Vec<f32>,
-    /// The state in a tile's core, and what becomes of it.
+    /// The state in a tile's core, of a draw, and what becomes of it.
     before: Vec<f32>,
     core: Vec<f32>,
     buffers: Buffers,
@@ -55,7 +55,6 @@ impl Worker {
         let buffer = |channels| Vec::with_capacity(channels * pixels);
         Worker {
             evaluators: HashMap::new(),
-            window: buffer(a.scene().channels),
             input: buffer(prior.channels()),
             estimate: buffer(prior.channels()),
             before: Vec::with_capacity(a.scene().channels * cores),
@@ -99,16 +98,6 @@ impl Worker {
         }
         let (height, width) = (tile.rows.size, tile.columns.size);
         let (pixels, channels) = (height * width, prior.channels());
-        let window = room(&mut self.window, scene.channels * pixels);
-        state.read_window(tile, window);
-        let (asked, scale) = steps.asked(k, *prior);
-        let input = room(&mut self.input, channels * pixels);
-        for part in input.chunks_exact_mut(window.len()) {
-            part.iter_mut().zip(&*window).for_each(|(to, v)| *to = v * scale);
-        }
-        let estimate = room(&mut self.estimate, channels * pixels);
-        evaluator(&mut self.evaluators, *prior, (height, width))?.x0(input, asked, estimate)?;
-
         let core = tile.core();
         let (top, left) = (core.y - tile.rows.window, core.x - tile.columns.window);
         let cut = |planes: &[f32], out: &mut Vec<f32>| {
@@ -119,6 +108,18 @@ impl Worker {
                 }
             }
         };
+        let input = room(&mut self.input, channels * pixels);
+        let (window, copies) = input.split_at_mut(scene.channels * pixels);
+        state.read_window(tile, window);
+        let local = steps.a.reach() == Reach::Local;
+        if local && steps.settings.mode != Mode::Faithful {
+            cut(window, &mut self.before);
+        }
+        let (asked, scale) = steps.asked(k, *prior);
+        window.iter_mut().for_each(|v| *v *= scale);
+        copies.chunks_exact_mut(window.len()).for_each(|copy| copy.copy_from_slice(window));
+        let estimate = room(&mut self.estimate, channels * pixels);
+        evaluator(&mut self.evaluators, *prior, (height, width))?.x0(input, asked, estimate)?;
         let x0 = &mut self.core;
         cut(estimate, x0);
         if channels > scene.channels {
@@ -137,8 +138,7 @@ impl Worker {
                 found: bad.to_string(),
             });
         }
-        if steps.a.reach() == Reach::Local {
-            cut(window, &mut self.before);
+        if local {
             steps.advance(k, core, y, &self.before, x0, &mut self.buffers);
         }
         Ok(x0)

@@ -1,6 +1,7 @@
 pub(crate) mod dense;
 mod exactness;
 mod invariance;
+mod reference;
 mod restorer;
 mod truth;
 mod warm;

@@ -5,7 +5,7 @@ use super::*;
 use crate::prior::Gaussian;
 
 /// `C_ij = variance * rho^distance`, over the pixels of a one-channel scene.
-fn covariance(shape: Shape, variance: f64, rho: f64) -> Mat {
+pub fn covariance(shape: Shape, variance: f64, rho: f64) -> Mat {
     let place = |i: usize| ((i / shape.width) as f64, (i % shape.width) as f64);
     Mat::new(shape.len(), shape.len(), |i, j| {
         let ((y, x), (v, u)) = (place(i), place(j));
@@ -13,7 +13,7 @@ fn covariance(shape: Shape, variance: f64, rho: f64) -> Mat {
     })
 }
 
-fn gaussian(shape: Shape, c: &Mat) -> Gaussian {
+pub fn gaussian(shape: Shape, c: &Mat) -> Gaussian {
     Gaussian::new(shape, c.v.clone(), ddpm()).unwrap()
 }
 
