@@ -174,7 +174,8 @@ fn settings(
         start: args.start,
         end: args.end,
         generative: args.generative,
-        relaxation: args.relaxation,
+        // Planes of chroma that are smaller are no scene that was measured in part.
+        relaxation: args.relaxation.or(coding.map(|_| 1.0)),
         momentum: args.momentum,
         threads,
         bits: 8,
