@@ -11,7 +11,7 @@ use ddnm::degrade::Degradation;
 use ddnm::frame::{Frame, Region, crop};
 use ddnm::prior::{self, Model, Prior};
 use ddnm::sampler::{Defaults, Mode, defaults};
-use ddnm::schedule::{Diffusion, Level};
+use ddnm::schedule::{Diffusion, Level, travel};
 
 /// Degradations, and noise in code values.
 const TASKS: [(&str, f64); 14] = [
@@ -79,7 +79,7 @@ fn run() -> ddnm::Result<()> {
     }
     type Table = fn(&Model, &[Task]) -> ddnm::Result<()>;
     let tables: [(&str, Table); 4] =
-        [("spacing", spacing), ("projection", projection), ("start", start), ("travel", travel)];
+        [("spacing", spacing), ("projection", projection), ("start", start), ("travel", again)];
     for (name, table) in tables {
         if only(name) {
             table(&prior, &tasks)?;
@@ -263,7 +263,7 @@ fn start(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
 }
 
 /// Steps up again in the mode `sample`, and as many evaluations without them.
-fn travel(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
+fn again(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
     let columns = [
         "task",
         "8 evaluations",
@@ -281,11 +281,11 @@ fn travel(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
         let ways = [
             levels(8),
             levels(16),
-            back(&levels(8), 1, 2),
-            back(&levels(8), 2, 2),
-            back(&levels(8), 4, 2),
+            travel(&levels(8), 1, 2),
+            travel(&levels(8), 2, 2),
+            travel(&levels(8), 4, 2),
             levels(24),
-            back(&levels(8), 2, 3),
+            travel(&levels(8), 2, 3),
         ];
         let mut cells = Vec::new();
         for levels in ways {
@@ -294,11 +294,6 @@ fn travel(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
         row(&task.name, &cells);
     }
     Ok(())
-}
-
-/// Time travel: every `length` levels are gone through `repeats` times before the next ones.
-fn back(levels: &[Level], length: usize, repeats: usize) -> Vec<Level> {
-    levels.chunks(length).flat_map(|part| part.repeat(repeats)).collect()
 }
 
 /// The plain loop of the mode `faithful` over a whole frame.

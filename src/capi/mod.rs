@@ -163,6 +163,7 @@ fn create(options: &Options, spec: &str, model: Option<&str>, mode: &str) -> Res
         generative: None,
         relaxation: None,
         momentum: None,
+        travel: None,
         threads: job::threads(options.threads as isize, &machine, None),
         bits: samples.bits(),
     };

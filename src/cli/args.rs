@@ -121,6 +121,10 @@ pub struct Restore {
     /// sample mode: noise rule, split (DDNM; default) or ddim
     #[argh(option, default = "String::from(\"split\")")]
     pub rule: String,
+    /// sample mode: LENGTH,REPEATS of time travel, which goes through every LENGTH steps REPEATS
+    /// times before the next ones
+    #[argh(option)]
+    pub travel: Option<String>,
     /// sample mode: number of the draw (default 0)
     #[argh(option, default = "0")]
     pub seed: u64,
@@ -399,6 +403,10 @@ pub struct Plan {
     /// evaluations of the network per pixel
     #[argh(option)]
     pub steps: Option<usize>,
+    /// sample mode: LENGTH,REPEATS of time travel, which goes through every LENGTH steps REPEATS
+    /// times before the next ones
+    #[argh(option)]
+    pub travel: Option<String>,
     /// threads; 0 is all cores (default), -1 all but one
     #[argh(option, default = "0")]
     pub threads: isize,

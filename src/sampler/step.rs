@@ -131,13 +131,19 @@ impl Steps<'_> {
         if k + 1 < self.settings.levels.len() { self.settings.momentum } else { 0.0 }
     }
 
+    /// Whether step `k` looks at the state that the prior's estimate was made from.
+    pub fn looks_back(&self, k: usize) -> bool {
+        self.settings.mode != Mode::Faithful || self.momentum(k) > 0.0
+    }
+
     /// The new noise of step `k`.
     pub fn field(&self, k: usize, seed: u64) -> NoiseField {
         NoiseField { seed, frame: self.settings.frame, draw: START + 1 + k as u16 }
     }
 
     /// Takes step `k` on `region`: on entry `x0` is the prior's estimate and `state` what it was
-    /// made from (of a draw; nothing else looks at it); on return `x0` is the next state. `y` holds the measurement of the region.
+    /// made from (where the step [looks back](Steps::looks_back)); on return `x0` is the next state.
+    /// `y` holds the measurement of the region.
     pub fn advance(
         &self,
         k: usize,

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
-use super::Mode;
 use super::grid::{Grid, Tile};
 use super::step::{Buffers, Steps, room};
 use super::strip::Strip;
@@ -112,7 +111,7 @@ impl Worker {
         let (window, copies) = input.split_at_mut(scene.channels * pixels);
         state.read_window(tile, window);
         let local = steps.a.reach() == Reach::Local;
-        if local && steps.settings.mode != Mode::Faithful {
+        if local && steps.looks_back(k) {
             cut(window, &mut self.before);
         }
         let (asked, scale) = steps.asked(k, *prior);

@@ -129,6 +129,7 @@ fn with_rates(
         generative: None,
         relaxation: None,
         momentum: None,
+        travel: None,
         threads: machine.threads(),
         bits: 8,
     }

@@ -40,6 +40,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         generative: args.generative,
         relaxation: args.relaxation,
         momentum: args.momentum,
+        travel: args.travel.as_deref(),
         threads: job::threads(args.threads, machine, *board),
         bits: file.origin.bit_depth,
     }

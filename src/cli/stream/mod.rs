@@ -177,6 +177,7 @@ fn settings(
         // Planes of chroma that are smaller are no scene that was measured in part.
         relaxation: args.relaxation.or(coding.map(|_| 1.0)),
         momentum: args.momentum,
+        travel: None,
         threads,
         bits: 8,
     }
