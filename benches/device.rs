@@ -57,6 +57,8 @@ mod on_device {
             limits: None,
             levels,
             generative: 1.0,
+            relaxation: 1.0,
+            momentum: 0.0,
             frame: 0,
             threads: 1,
             band: None,

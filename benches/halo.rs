@@ -66,6 +66,8 @@ fn main() -> ddnm::Result<()> {
             limits: None,
             levels,
             generative: 1.0,
+            relaxation: 1.0,
+            momentum: 0.0,
             frame: 0,
             threads: 2,
             band: None,

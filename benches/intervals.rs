@@ -120,6 +120,8 @@ fn restore(
         limits,
         levels: prior.diffusion().geometric(d.start, d.end, d.steps),
         generative: d.generative,
+        relaxation: d.relaxation,
+        momentum: d.momentum,
         frame: 0,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         band: None,

@@ -51,6 +51,8 @@ fn main() -> ddnm::Result<()> {
         limits: None,
         levels: prior.diffusion().geometric(0.1, 0.1, 1),
         generative: 1.0,
+        relaxation: 1.0,
+        momentum: 0.0,
         frame: 0,
         threads: 1,
         band: None,

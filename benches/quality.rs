@@ -2,7 +2,7 @@
 //!
 //! Prints one table, PSNR in dB over the whole picture, measurement in float. Every task stands
 //! beside its classical estimates and, for noise, beside one evaluation of the prior. With
-//! `-- sweep TASK START,END,STEPS,GENERATIVE ...` (sigma in `[-1, 1]` units) it tries other schedules.
+//! `-- sweep TASK START,END,STEPS,GENERATIVE,RELAXATION,MOMENTUM ...` (sigma in `[-1, 1]` units) it tries other schedules.
 //! `-- model FILE` uses another prior, `-- only TASK` one task.
 
 use std::ops::ControlFlow;
@@ -12,7 +12,7 @@ use ddnm::classical::{bicubic, demosaic, fill};
 use ddnm::degrade::{self, Degradation, Spec};
 use ddnm::frame::{Frame, Region, Rows, Shape};
 use ddnm::prior::{self, Model, Prior};
-use ddnm::sampler::{self, Mode, NoiseRule, Settings, defaults};
+use ddnm::sampler::{self, Defaults, Mode, NoiseRule, Settings, defaults};
 use ddnm::schedule::Level;
 use ddnm::{io, metrics};
 
@@ -61,12 +61,15 @@ fn run() -> ddnm::Result<()> {
         let (_, spec, noise) = *task.unwrap_or(&TASKS[0]);
         for schedule in args.iter().skip(i + 2) {
             let v: Vec<f64> = schedule.split(',').filter_map(|v| v.parse().ok()).collect();
-            let [start, end, steps, generative] = v[..] else { continue };
-            let label = format!("sigma {start} to {end} in {steps}, generative {generative}");
+            let [start, end, steps, generative, relaxation, momentum] = v[..] else { continue };
+            let (steps, generative, momentum) =
+                (steps as usize, generative as f32, momentum as f32);
+            let d = Defaults { steps, start, end, generative, relaxation, momentum };
+            let label = format!("{d:?}");
             row(&label, &pictures, |x| {
                 let case = Case::new(spec, noise, x)?;
-                let levels = prior.diffusion().geometric(start, end, steps as usize);
-                case.restore(&prior, Mode::Faithful, levels, generative as f32)
+                let levels = prior.diffusion().geometric(start, end, steps);
+                case.restore(&prior, Mode::Faithful, levels, &d)
             })?;
         }
         return Ok(());
@@ -141,15 +144,16 @@ fn print_task(
         row("one evaluation", &|case, _| {
             // The whole weight on the prior: an infinitely noisy measurement.
             let level = prior.diffusion().at_sigma(noise / 127.5);
+            let d = defaults(&case.a, case.sigma_y, true);
             let blind = Case { sigma_y: 1e6, ..Case::new(spec, noise, case.x)? };
-            blind.restore(prior, Mode::Faithful, vec![level], 1.0)
+            blind.restore(prior, Mode::Faithful, vec![level], &d)
         })?;
     }
     for (label, mode) in [("faithful", Mode::Faithful), ("sample", DRAW)] {
         row(&format!("**{label}**"), &|case, _| {
             let d = defaults(&case.a, case.sigma_y, mode == Mode::Faithful);
             let levels = prior.diffusion().geometric(d.start, d.end, d.steps);
-            case.restore(prior, mode, levels, d.generative)
+            case.restore(prior, mode, levels, &d)
         })?;
     }
     Ok(())
@@ -215,7 +219,7 @@ impl Case<'_> {
         prior: &Model,
         mode: Mode,
         levels: Vec<Level>,
-        generative: f32,
+        d: &Defaults,
     ) -> ddnm::Result<Frame> {
         let threads = std::thread::available_parallelism().map_or(1, usize::from);
         let settings = Settings {
@@ -224,7 +228,9 @@ impl Case<'_> {
             camera: None,
             limits: None,
             levels,
-            generative,
+            generative: d.generative,
+            relaxation: d.relaxation,
+            momentum: d.momentum,
             frame: 0,
             threads,
             band: None,

@@ -39,6 +39,8 @@ fn main() -> ddnm::Result<()> {
         limits: None,
         levels: prior.diffusion().geometric(d.start, d.end, STEPS),
         generative: d.generative,
+        relaxation: d.relaxation,
+        momentum: d.momentum,
         frame: 0,
         threads: 1,
         band: None,

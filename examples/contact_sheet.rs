@@ -65,6 +65,8 @@ fn restore(x: &Frame, spec: &str, noise: f64, prior: &dyn Prior) -> ddnm::Result
         limits: None,
         levels: prior.diffusion().geometric(d.start, d.end, d.steps),
         generative: d.generative,
+        relaxation: d.relaxation,
+        momentum: d.momentum,
         frame: 0,
         threads: 2,
         band: None,

@@ -171,6 +171,8 @@ mod tests {
             limits: None,
             levels,
             generative: d.generative,
+            relaxation: d.relaxation,
+            momentum: d.momentum,
             frame: 0,
             threads: 1,
             band: None,

@@ -338,6 +338,8 @@ impl Evidence<'_> {
             "schedule": self.settings.levels.iter()
                 .map(|l| json!({ "sigma": l.sigma(), "t": l.t })).collect::<Vec<_>>(),
             "generative": self.settings.generative,
+            "relaxation": self.settings.relaxation,
+            "momentum": self.settings.momentum,
             "evaluations": self.settings.levels.len(),
             "tile": { "core": self.tiling.tile, "halo": self.tiling.halo },
             "machine": { "architecture": std::env::consts::ARCH, "threads": self.settings.threads },

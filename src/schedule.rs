@@ -119,6 +119,12 @@ impl Diffusion {
     }
 }
 
+/// Time travel (Lugmayr et al. 2022): every `length` levels are gone through `repeats` times before
+/// the next ones. Both are at least 1.
+pub fn travel(levels: &[Level], length: usize, repeats: usize) -> Vec<Level> {
+    levels.chunks(length.max(1)).flat_map(|part| part.repeat(repeats)).collect()
+}
+
 fn lerp(a: f64, b: f64, i: usize, count: usize) -> f64 {
     a + (b - a) * i as f64 / (count.max(2) - 1) as f64
 }
@@ -172,6 +178,14 @@ mod tests {
         assert!((sigmas[0] - 0.2).abs() < 1e-9 && (sigmas[3] - 0.02).abs() < 1e-9);
         assert!((sigmas[1] / sigmas[0] - sigmas[2] / sigmas[1]).abs() < 1e-9);
         assert_eq!(ddpm().geometric(0.2, 0.02, 1).len(), 1);
+    }
+
+    #[test]
+    fn travel_goes_back_before_it_goes_on() {
+        let levels = ddpm().geometric(0.2, 0.02, 3);
+        let [a, b, c] = levels[..] else { panic!("three levels") };
+        assert_eq!(travel(&levels, 2, 2), [a, b, a, b, c, c]);
+        assert_eq!(travel(&levels, 1, 1), levels);
     }
 
     #[test]

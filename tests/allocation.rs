@@ -143,6 +143,8 @@ fn frames() {
                     limits: None,
                     levels,
                     generative,
+                    relaxation: 1.0,
+                    momentum: 0.0,
                     frame: 0,
                     threads,
                     band: Some(1),

@@ -28,6 +28,8 @@ fn restore(spec: &str, mode: Mode, noise: f64) -> Frame {
         limits: None,
         levels,
         generative: 1.0,
+        relaxation: 1.0,
+        momentum: 0.0,
         frame: 0,
         threads: 2,
         band: None,

@@ -161,6 +161,9 @@ fn create(options: &Options, spec: &str, model: Option<&str>, mode: &str) -> Res
         start: None,
         end: None,
         generative: None,
+        relaxation: None,
+        momentum: None,
+        travel: None,
         threads: job::threads(options.threads as isize, &machine, None),
         bits: samples.bits(),
     };

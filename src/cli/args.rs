@@ -112,12 +112,23 @@ pub struct Restore {
     /// with the measurement
     #[argh(option)]
     pub generative: Option<f32>,
+    /// faithful mode with noise: how many times the variance of its level the prior's estimate is
+    /// taken to have, so that a larger number counts the measurement for more
+    #[argh(option)]
+    pub relaxation: Option<f64>,
+    /// faithful mode: share of a step's change by which the next one begins further, 0 to 1
+    #[argh(option)]
+    pub momentum: Option<f32>,
     /// sample mode: share of new noise per step, 0 to 1 (default 0.85)
     #[argh(option, default = "0.85")]
     pub eta: f64,
     /// sample mode: noise rule, split (DDNM; default) or ddim
     #[argh(option, default = "String::from(\"split\")")]
     pub rule: String,
+    /// sample mode: LENGTH,REPEATS of time travel, which goes through every LENGTH steps REPEATS
+    /// times before the next ones
+    #[argh(option)]
+    pub travel: Option<String>,
     /// sample mode: number of the draw (default 0)
     #[argh(option, default = "0")]
     pub seed: u64,
@@ -241,6 +252,13 @@ pub struct Stream {
     /// how far to go from the classical (0) to the generative estimate (1)
     #[argh(option)]
     pub generative: Option<f32>,
+    /// faithful mode with noise: how many times the variance of its level the prior's estimate is
+    /// taken to have, so that a larger number counts the measurement for more
+    #[argh(option)]
+    pub relaxation: Option<f64>,
+    /// faithful mode: share of a step's change by which the next one begins further, 0 to 1
+    #[argh(option)]
+    pub momentum: Option<f32>,
     /// sample mode: share of new noise per step, 0 to 1 (default 0.85)
     #[argh(option, default = "0.85")]
     pub eta: f64,
@@ -393,6 +411,10 @@ pub struct Plan {
     /// evaluations of the network per pixel
     #[argh(option)]
     pub steps: Option<usize>,
+    /// sample mode: LENGTH,REPEATS of time travel, which goes through every LENGTH steps REPEATS
+    /// times before the next ones
+    #[argh(option)]
+    pub travel: Option<String>,
     /// threads; 0 is all cores (default), -1 all but one
     #[argh(option, default = "0")]
     pub threads: isize,

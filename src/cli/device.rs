@@ -201,6 +201,8 @@ pub fn list(device: &str, model: Option<&str>) -> Result<()> {
         limits: None,
         levels,
         generative: 1.0,
+        relaxation: 1.0,
+        momentum: 0.0,
         frame: 0,
         threads: 1,
         band: None,

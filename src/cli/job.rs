@@ -9,6 +9,7 @@ use crate::frame::{Origin, Rows, Shape};
 use crate::io::{MAX_PIXELS, MAX_SIDE, Picture};
 use crate::prior::{self, Model, Prior};
 use crate::sampler::{Mode, NoiseRule, Settings, defaults};
+use crate::schedule;
 
 /// Opens the picture of a mask.
 pub fn load_mask(path: &Path) -> Result<Box<dyn Rows>> {
@@ -209,6 +210,10 @@ pub struct Schedule<'a> {
     pub start: Option<f64>,
     pub end: Option<f64>,
     pub generative: Option<f32>,
+    pub relaxation: Option<f64>,
+    pub momentum: Option<f32>,
+    /// `LENGTH,REPEATS`.
+    pub travel: Option<&'a str>,
     /// The most threads; see [`threads`].
     pub threads: usize,
     /// Bits per sample of the measurement's file; 0 for floats.
@@ -264,19 +269,49 @@ impl Schedule<'_> {
         if !(0.0..=1.0).contains(&generative) {
             return usage(format!("generative: expected 0 to 1, found {generative}"));
         }
+        let relaxation = self.relaxation.unwrap_or(default.relaxation);
+        if !(1e-3..=1e3).contains(&relaxation) {
+            return usage(format!("relaxation: expected 0.001 to 1000, found {relaxation}"));
+        }
+        let momentum = self.momentum.unwrap_or(default.momentum);
+        if !(0.0..=1.0).contains(&momentum) {
+            return usage(format!("momentum: expected 0 to 1, found {momentum}"));
+        }
         let levels = prior.diffusion().geometric(start, end, steps);
-        let threads = self.threads;
-        let limits = None;
+        let levels = match self.travel {
+            None => levels,
+            Some(_) if mode == Mode::Faithful => {
+                return usage("travel: expected the mode sample, found faithful".into());
+            }
+            Some(text) => {
+                let (length, repeats) = parse_travel(text)?;
+                schedule::travel(&levels, length, repeats)
+            }
+        };
         Ok(Settings {
             mode,
             sigma_y,
             camera,
-            limits,
+            limits: None,
             levels,
             generative,
+            relaxation,
+            momentum,
             frame: 0,
-            threads,
+            threads: self.threads,
             band: None,
         })
+    }
+}
+
+/// `LENGTH,REPEATS` of time travel.
+fn parse_travel(text: &str) -> Result<(usize, usize)> {
+    let pair = text.split_once(',').and_then(|(l, r)| Some((l.parse().ok()?, r.parse().ok()?)));
+    match pair {
+        Some((length @ 1..=1000, repeats @ 1..=100)) => Ok((length, repeats)),
+        _ => {
+            let expected = "a length up to 1000 and repeats up to 100, as in 2,2";
+            Err(Error::Usage(format!("travel: expected {expected}, found {text}")))
+        }
     }
 }

@@ -45,6 +45,9 @@ pub fn run(args: Plan) -> Result<()> {
         start: None,
         end: None,
         generative: None,
+        relaxation: None,
+        momentum: None,
+        travel: args.travel.as_deref(),
         threads: job::threads(args.threads, &machine, board),
         bits: if origin.bit_depth == 0 && args.input.is_some() { 0 } else { 8 },
     }

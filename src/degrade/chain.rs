@@ -105,6 +105,10 @@ impl LinearMap for Chain {
         }
     }
 
+    fn noise_gain(&self) -> f64 {
+        self.links.iter().map(|l| l.noise_gain()).product()
+    }
+
     fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
         let mut x = y.to_vec();
         for link in self.links.iter().rev() {

@@ -94,6 +94,12 @@ impl Stage for Gray {
         0.1
     }
 
+    /// `1 / s`: noise that is alike in all colours.
+    fn noise_gain(&self) -> f64 {
+        let square: f32 = self.luma.weights().iter().map(|w| w * w).sum();
+        1.0 / f64::from(square).sqrt()
+    }
+
     fn loses_colour(&self) -> bool {
         true
     }

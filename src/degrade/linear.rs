@@ -81,6 +81,10 @@ pub trait LinearMap: Send + Sync {
     fn uncertainty(&self) -> f64 {
         0.2
     }
+    /// See [`Degradation::noise_gain`].
+    fn noise_gain(&self) -> f64 {
+        1.0
+    }
     /// See [`Degradation::start`]. By default `A+ W y`, each direction weighted as Wiener would
     /// if the scene varied by 0.5 everywhere.
     fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
@@ -212,6 +216,10 @@ impl<T: LinearMap> Degradation for Linear<T> {
 
     fn uncertainty(&self) -> f64 {
         self.map.uncertainty()
+    }
+
+    fn noise_gain(&self) -> f64 {
+        self.map.noise_gain()
     }
 
     fn classical_rows(&self, _rows: Range<usize>, y: &[f32], x: &mut [f32]) {

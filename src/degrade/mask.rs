@@ -158,6 +158,19 @@ impl Stage for Mask {
         0.03
     }
 
+    /// `1 / s` of the twentieth part of the values that have least light: a level that covers
+    /// noise there is better everywhere, and a few dark pixels must not decide.
+    fn noise_gain(&self) -> f64 {
+        let Codes::Levels(levels) = &self.codes else { return 1.0 / f64::from(self.peak) };
+        let mut seen: Vec<u16> = levels.iter().copied().filter(|code| *code > 0).collect();
+        if seen.is_empty() {
+            return 1.0;
+        }
+        let at = seen.len() / 20;
+        let (_, dark, _) = seen.select_nth_unstable(at);
+        65535.0 / (f64::from(*dark) * f64::from(self.peak))
+    }
+
     fn held_bytes(&self) -> u64 {
         match &self.codes {
             Codes::Bits { words, .. } => size_of_val(words.as_slice()) as u64,

@@ -143,6 +143,12 @@ pub trait Degradation: Send + Sync {
     /// How far off a classical estimate typically is: the noise level, in units of `[-1, 1]`,
     /// that a restoration without noise in the measurement should start at.
     fn uncertainty(&self) -> f64;
+    /// How many times as strong as in the measurement noise is in a classical estimate, in the
+    /// directions of the scene where it is strongest: a restoration of a noisy measurement should
+    /// start at a level that covers it. 1 where the estimate itself keeps noise down.
+    fn noise_gain(&self) -> f64 {
+        1.0
+    }
     /// A classical estimate of the scene is made block by block: how many rows each has but the
     /// last. A multiple of the period, or the whole height.
     fn classical_block(&self) -> usize {
@@ -280,6 +286,9 @@ impl Degradation for Box<dyn Degradation> {
     }
     fn uncertainty(&self) -> f64 {
         (**self).uncertainty()
+    }
+    fn noise_gain(&self) -> f64 {
+        (**self).noise_gain()
     }
     fn classical_block(&self) -> usize {
         (**self).classical_block()

@@ -80,6 +80,12 @@ impl Stage for Pool {
         0.3
     }
 
+    /// What is estimated is as noisy as what was measured, but alike in a whole block. That is
+    /// `1 / s`, the factor; measured, a little less is better.
+    fn noise_gain(&self) -> f64 {
+        (self.factor as f64).powf(0.75)
+    }
+
     fn classical_support(&self, rows: Range<usize>) -> Range<usize> {
         bicubic::support(rows, self.input.height, self.factor)
     }

@@ -19,6 +19,9 @@ use crate::scratch::{Buffer, zeros};
 /// prior lets it drift away from the classical estimate's gray.
 pub const COLOURLESS: f64 = 0.1;
 
+/// The same for colour that was seen once in several pixels, where it is known better than that.
+pub const MOSAIC: f64 = 0.05;
+
 /// One degradation of a chain: a matrix with non-negative entries whose rows do not overlap.
 pub trait Stage: Send + Sync {
     /// The part of the spec that names it.
@@ -45,6 +48,11 @@ pub trait Stage: Send + Sync {
     fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]);
     /// Noise level that a restoration should start at if this were all that happened.
     fn uncertainty(&self) -> f64;
+    /// How many times as strong noise is behind the stage's classical estimate as in front of it,
+    /// in the directions where it is strongest.
+    fn noise_gain(&self) -> f64 {
+        1.0
+    }
     /// Whether colour is lost everywhere.
     fn loses_colour(&self) -> bool {
         false
@@ -284,9 +292,21 @@ impl Degradation for DisjointRows {
 
     fn uncertainty(&self) -> f64 {
         let uncertainty = self.stages.iter().map(|s| s.uncertainty()).fold(0.0, f64::max);
-        match self.loses_colour() {
-            true => uncertainty.min(COLOURLESS),
-            false => uncertainty,
+        if self.loses_colour() {
+            uncertainty.min(COLOURLESS)
+        } else if self.stages.iter().any(|s| s.is_mosaic()) {
+            uncertainty.min(MOSAIC)
+        } else {
+            uncertainty
+        }
+    }
+
+    fn noise_gain(&self) -> f64 {
+        let gain = self.stages.iter().map(|s| s.noise_gain()).product();
+        // Demosaicking spreads a value's noise over its neighbourhood and over the other colours.
+        match self.stages.iter().any(|s| s.is_mosaic()) {
+            true => f64::max(gain, std::f64::consts::SQRT_2),
+            false => gain,
         }
     }
 

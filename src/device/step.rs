@@ -53,10 +53,13 @@ pub struct Numbers {
     measured: f32,
     /// What DDNM+ divides by the measurement's noise where that is the stronger.
     share: f32,
+    /// By how much of its change a state goes on, and the negative.
+    momentum: f32,
+    backward: f32,
 }
 
 impl Numbers {
-    pub const COUNT: usize = 17;
+    pub const COUNT: usize = 19;
 
     /// Those of step `k`.
     pub fn new(
@@ -71,6 +74,7 @@ impl Numbers {
         let (asked, to_input) = steps.asked(k, model);
         let Conversion { scale, told, keep, gain, .. } = model.conversion(asked);
         let sigma_y = settings.sigma_y;
+        let variance = settings.relaxation * level.sigma().powi(2);
         let s = match singular {
             Singular::Flat(s) => f64::from(*s),
             Singular::Map { .. } => 1.0,
@@ -88,15 +92,16 @@ impl Numbers {
             noise_state: (1.0 / level.noise()) as f32,
             noise_x0: (-level.signal() / level.noise()) as f32,
             signal: next.signal() as f32,
-            variance: level.sigma().powi(2) as f32,
+            variance: variance as f32,
             variance_y: sigma_y.powi(2) as f32,
             total: next.noise() as f32,
             measured: (next.signal() * sigma_y) as f32,
             share: 0.0,
+            momentum: steps.momentum(k),
+            backward: -steps.momentum(k),
         };
         match settings.mode {
             Mode::Faithful => {
-                let variance = level.sigma().powi(2);
                 let weight = variance / (variance + (sigma_y / s).powi(2));
                 numbers.lambda = (weight / (s * s)) as f32;
             }
@@ -138,6 +143,8 @@ impl Numbers {
             self.total,
             self.measured,
             self.share,
+            self.momentum,
+            self.backward,
         ]
     }
 }
@@ -161,6 +168,8 @@ struct NumberWires {
     total: OutletId,
     measured: OutletId,
     share: OutletId,
+    momentum: OutletId,
+    backward: OutletId,
 }
 
 impl NumberWires {
@@ -188,8 +197,17 @@ impl NumberWires {
             total: next()?,
             measured: next()?,
             share: next()?,
+            momentum: next()?,
+            backward: next()?,
         })
     }
+}
+
+/// `x + momentum (x - state)`.
+fn onward(w: &mut Wires, n: &NumberWires, state: OutletId, x: OutletId) -> TractResult<OutletId> {
+    let (ahead, back) = (w.mul(x, n.momentum)?, w.mul(state, n.backward)?);
+    let change = w.add(ahead, back)?;
+    w.add(x, change)
 }
 
 /// What a step is built from.
@@ -284,7 +302,13 @@ impl Plan<'_> {
         w.part = "projection";
         let a = self.closed.wire(w)?;
         let next = match noise {
-            None => self.faithful(w, &a, &n, x0, y)?,
+            None => {
+                let x = self.faithful(w, &a, &n, x0, y)?;
+                match self.settings.momentum > 0.0 {
+                    true => onward(w, &n, state, x)?,
+                    false => x,
+                }
+            }
             Some(noise) => self.draw(w, &a, &n, [state, x0, y, noise])?,
         };
         held.model.select_output_outlets(&[next, health])?;
@@ -305,7 +329,7 @@ impl Plan<'_> {
             None => w.mul(residual, n.lambda)?,
             Some((_, inverse)) if self.settings.sigma_y == 0.0 => w.mul(residual, inverse)?,
             Some((singular, inverse)) => {
-                // sigma^2 s^2 / (sigma^2 s^2 + sigma_y^2)
+                // rho sigma^2 s^2 / (rho sigma^2 s^2 + sigma_y^2)
                 let square = w.mul(singular, singular)?;
                 let part = w.mul(square, n.variance)?;
                 let all = w.add(part, n.variance_y)?;

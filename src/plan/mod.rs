@@ -146,7 +146,8 @@ fn memory(job: &Job, grids: &[Grid], threads: usize, band: usize) -> Result<Memo
         draws: job.settings.mode != Mode::Faithful,
         camera: job.settings.camera.is_some(),
     };
-    let network = used * (engine as u64 + rows::tile_bytes(a, core, way.draws));
+    let network = used
+        * (engine as u64 + rows::tile_bytes(a, core, way.draws || job.settings.momentum > 0.0));
     Ok(Memory {
         program: PROGRAM + CODING + (used - 1) * THREAD + CODED_ROWS * row,
         model: job.prior.held_bytes(),

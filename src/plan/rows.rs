@@ -117,8 +117,8 @@ fn classical(a: &dyn Degradation, rows: Range<usize>) -> u64 {
     made.max(FLOAT * (2 * estimate + 4 * measured) as u64)
 }
 
-/// Bytes that a thread holds for the core of a tile of `pixels`: the state, if `draws` or the tile
-/// is the whole frame; what becomes of it, and the correction; the residual.
+/// Bytes that a thread holds for the core of a tile of `pixels`: the `state` before, if it is
+/// looked at; what becomes of it, and the correction; the residual.
 pub fn tile_bytes(a: &dyn Degradation, pixels: usize, state: bool) -> u64 {
     let values = (pixels * a.scene().channels) as u64;
     FLOAT * (if state { 3 } else { 2 } * values + measured_share(a, values))

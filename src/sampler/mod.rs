@@ -44,7 +44,9 @@ use wavefront::{Part, Wavefront};
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Mode {
     /// The highest fidelity: a proximal iteration without noise, `x <- x0 + w A+ (y - A x0)`
-    /// with `x0 = prior(x, sigma_k)` and `w = sigma_k^2 / (sigma_k^2 + (sigma_y / s)^2)`.
+    /// with `x0 = prior(x, sigma_k)` and
+    /// `w = rho sigma_k^2 / (rho sigma_k^2 + (sigma_y / s)^2)`, `rho` the
+    /// [relaxation](Settings::relaxation).
     Faithful,
     /// A draw from what the scene could be: DDNM without noise in the measurement, DDNM+ with.
     Sample { eta: f64, rule: NoiseRule, seed: u64 },
@@ -70,11 +72,21 @@ pub struct Settings {
     pub camera: Option<CameraNoise>,
     /// What the measurement's code values leave open; `None` takes them for exact (but for noise).
     pub limits: Option<Limits>,
-    /// The noise levels, falling; each costs one evaluation of the prior.
+    /// The noise levels, each of which costs one evaluation of the prior. They fall, but for time
+    /// travel (Lugmayr et al. 2022): in the mode `sample` a level above the last one is reached by
+    /// new noise on the projected estimate.
     pub levels: Vec<Level>,
     /// How far the result goes from the classical estimate (0) to what the prior makes of it (1);
     /// every value agrees with the measurement alike.
     pub generative: f32,
+    /// Only for [`Mode::Faithful`] with noise: how many times the variance of its level an
+    /// estimate of the prior is taken to have. Every step smooths, and the measurement must count
+    /// for more the more steps there are: with 1 a step is that of the proximal iteration.
+    pub relaxation: f64,
+    /// Only for [`Mode::Faithful`]: the share of a step's change by which the state goes on in
+    /// its direction, but for the last step. Where a step can take only part of an error away this
+    /// saves steps. Without noise every state agrees with the measurement as before.
+    pub momentum: f32,
     /// Number of the frame in a sequence, for its noise.
     pub frame: u32,
     /// Threads, at least 1. Does not change the result.
@@ -248,6 +260,14 @@ pub(crate) fn check(
     if !(settings.sigma_y >= 0.0 && settings.sigma_y.is_finite()) {
         let found = settings.sigma_y;
         return Err(Error::Usage(format!("noise: expected 0 or more, found {found}")));
+    }
+    if !(settings.relaxation > 0.0 && settings.relaxation.is_finite()) {
+        let found = settings.relaxation;
+        return Err(Error::Usage(format!("relaxation: expected more than 0, found {found}")));
+    }
+    if !(0.0..=1.0).contains(&settings.momentum) {
+        let found = settings.momentum;
+        return Err(Error::Usage(format!("momentum: expected 0 to 1, found {found}")));
     }
     if settings.camera.is_some() {
         check_camera(a, settings)?;

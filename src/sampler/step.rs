@@ -126,14 +126,25 @@ impl Steps<'_> {
         (asked, self.input_scale(k) * (asked.signal() / told.signal()) as f32)
     }
 
+    /// By how much of its change a state goes on after step `k`.
+    pub fn momentum(&self, k: usize) -> f32 {
+        if k + 1 < self.settings.levels.len() { self.settings.momentum } else { 0.0 }
+    }
+
+    /// Whether step `k` looks at the state that the prior's estimate was made from.
+    pub fn looks_back(&self, k: usize) -> bool {
+        self.settings.mode != Mode::Faithful || self.momentum(k) > 0.0
+    }
+
     /// The new noise of step `k`.
     pub fn field(&self, k: usize, seed: u64) -> NoiseField {
         NoiseField { seed, frame: self.settings.frame, draw: START + 1 + k as u16 }
     }
 
     /// Takes step `k` on `region`: on entry `x0` is the prior's estimate and `state` what it was
-    /// made from (of a draw; nothing else looks at it); on return `x0` is the next state. `y` holds
-    /// the measurement of the region. Returns the misfit of the prior's estimate in the last step.
+    /// made from (where the step [looks back](Steps::looks_back)); on return `x0` is the next state.
+    /// `y` holds the measurement of the region. Returns the misfit of the prior's estimate in the
+    /// last step.
     pub fn advance(
         &self,
         k: usize,
@@ -150,11 +161,16 @@ impl Steps<'_> {
         }
         match self.settings.mode {
             Mode::Faithful => {
-                let sigma2 = level.sigma().powi(2);
+                let sigma2 = self.settings.relaxation * level.sigma().powi(2);
                 let weight = |s: f32, sigma_y: f64| {
                     (sigma2 / (sigma2 + (sigma_y / f64::from(s)).powi(2))) as f32
                 };
-                self.project(k, region, y, &weight, x0, buffers)
+                let misfit = self.project(k, region, y, &weight, x0, buffers);
+                let momentum = self.momentum(k);
+                if momentum > 0.0 {
+                    x0.iter_mut().zip(state).for_each(|(x, from)| *x += momentum * (*x - from));
+                }
+                misfit
             }
             Mode::Sample { eta, rule, seed } => {
                 let field = self.field(k, seed);
@@ -319,6 +335,8 @@ impl Steps<'_> {
 /// The share of new noise in a step's whole, for either rule.
 pub fn effective_eta(eta: f64, rule: NoiseRule, level: Level, next: Level) -> f64 {
     match rule {
+        // Back in time there is nothing but new noise.
+        _ if next.noise() > level.noise() => 1.0,
         NoiseRule::Split => eta,
         NoiseRule::Ddim if next.noise() == 0.0 => 0.0,
         NoiseRule::Ddim => {

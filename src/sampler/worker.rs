@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use super::Misfit;
 use super::grid::{Grid, Tile};
 use super::step::{Buffers, Steps, room};
 use super::strip::Strip;
 use super::warm::Warm;
-use super::{Misfit, Mode};
 use crate::degrade::{Degradation, Reach};
 use crate::error::{Error, Result};
 use crate::prior::{Evaluator, Prior};
@@ -116,7 +116,7 @@ impl Worker {
         let (window, copies) = input.split_at_mut(scene.channels * pixels);
         state.read_window(tile, window);
         let local = steps.a.reach() == Reach::Local;
-        if local && steps.settings.mode != Mode::Faithful {
+        if local && steps.looks_back(k) {
             cut(window, &mut self.before);
         }
         let (asked, scale) = steps.asked(k, *prior);

@@ -25,6 +25,8 @@ fn settings(prior: &dyn Prior, sigma_y: f64) -> Settings {
         limits: None,
         levels,
         generative: 1.0,
+        relaxation: 1.0,
+        momentum: 0.0,
         frame: 0,
         threads: 1,
         band: None,

@@ -127,6 +127,9 @@ fn with_rates(
         start: None,
         end: None,
         generative: None,
+        relaxation: None,
+        momentum: None,
+        travel: None,
         threads: machine.threads(),
         bits: 8,
     }

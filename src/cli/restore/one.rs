@@ -39,6 +39,9 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         start: args.start,
         end: args.end,
         generative: args.generative,
+        relaxation: args.relaxation,
+        momentum: args.momentum,
+        travel: args.travel.as_deref(),
         threads: job::threads(args.threads, machine, *board),
         bits: file.origin.bit_depth,
     }

@@ -174,6 +174,10 @@ fn settings(
         start: args.start,
         end: args.end,
         generative: args.generative,
+        // Planes of chroma that are smaller are no scene that was measured in part.
+        relaxation: args.relaxation.or(coding.map(|_| 1.0)),
+        momentum: args.momentum,
+        travel: None,
         threads,
         bits: 8,
     }

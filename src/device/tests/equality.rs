@@ -33,7 +33,7 @@ const DDIM: Mode = Mode::Sample { eta: 0.7, rule: NoiseRule::Ddim, seed: 4 };
 
 #[test]
 fn every_operator_in_every_mode() {
-    let model = model("patch-xs");
+    let model = model("patch-s");
     for spec in SPECS {
         // One tile, mirrored at its far edges.
         let a = operator(spec, Shape::new(3, 21, 22));

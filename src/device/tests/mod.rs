@@ -63,6 +63,8 @@ fn settings(prior: &dyn Prior, mode: Mode, sigma_y: f64, steps: usize) -> Settin
         limits: None,
         levels,
         generative: 1.0,
+        relaxation: 1.5,
+        momentum: 0.4,
         frame: 0,
         threads: 1,
         band: None,

@@ -156,6 +156,23 @@ fn every_blend_agrees_with_the_measurement() {
     assert!(far(&run(0.0)) < 1e-5 && far(&run(1.0)) > 0.01);
 }
 
+/// What goes on in the direction of a change that keeps the measurement keeps it too; where there
+/// is one step alone, nothing goes on.
+#[test]
+fn momentum_keeps_the_measurement_and_ends_before_the_last_step() {
+    let shape = Shape::new(3, 30, 40);
+    let (a, prior) = (operator("sr:3", shape), Smoother::new(3, 16, 4));
+    let y = measured(&a, &scene(shape), 0.0);
+    let run = |momentum, steps| {
+        let levels = prior.diffusion().geometric(0.2, 0.02, steps);
+        let onward = Settings { momentum, ..settings(Mode::Faithful, levels) };
+        go(&a, &y, &prior, &onward).unwrap()
+    };
+    let r = residual(&a, &y, &run(0.9, 4));
+    assert!(r.max < 1e-5 * 255.0, "{r:?}");
+    assert!(run(0.9, 1) == run(0.0, 1) && run(0.9, 4) != run(0.0, 4));
+}
+
 /// With noise the weight leaves the residual that the noise deserves: much less than projecting
 /// nothing, and more than none.
 #[test]
@@ -165,8 +182,12 @@ fn noise_leaves_a_residual_of_its_own_size() {
     let sigma_y = 20.0 / 127.5;
     let y = measured(&a, &scene(shape), sigma_y);
     let levels = prior.diffusion().geometric(0.2, 0.02, 4);
-    let noisy = Settings { sigma_y, ..settings(Mode::Faithful, levels) };
-    let found = go(&a, &y, &prior, &noisy).unwrap();
-    let r = residual(&a, &y, &found);
-    assert!(r.rms > 10.0 && r.rms < 30.0, "{r:?}");
+    let left = |relaxation| {
+        let noisy = Settings { sigma_y, relaxation, ..settings(Mode::Faithful, levels.clone()) };
+        residual(&a, &y, &go(&a, &y, &prior, &noisy).unwrap()).rms
+    };
+    let rms = left(1.0);
+    assert!(rms > 10.0 && rms < 30.0, "{rms}");
+    // The more the measurement counts, the less is left.
+    assert!(left(4.0) < 0.95 * rms, "{} of {rms}", left(4.0));
 }

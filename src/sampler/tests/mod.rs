@@ -59,6 +59,8 @@ fn settings(mode: Mode, levels: Vec<Level>) -> Settings {
         limits: None,
         levels,
         generative: 1.0,
+        relaxation: 1.0,
+        momentum: 0.0,
         frame: 0,
         threads: 1,
         band: None,

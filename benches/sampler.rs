@@ -1,0 +1,372 @@
+//! Other ways through the levels than the default one: `cargo bench --bench sampler`.
+//!
+//! Prints the tables of `docs/sampler.md`: means of PSNR (dB) over parts of 192 x 192 pixels of
+//! the pictures of `tests/assets`, measurements in float. What the library has no setting for is done by a plain loop over whole
+//! frames, [`walk`], which gives the library's results where it does what that does (first table).
+
+mod common;
+
+use common::{Case, DRAW};
+use ddnm::degrade::Degradation;
+use ddnm::frame::{Frame, Region, crop};
+use ddnm::prior::{self, Model, Prior};
+use ddnm::sampler::{Defaults, Mode, defaults};
+use ddnm::schedule::{Diffusion, Level, travel};
+
+/// Degradations, and noise in code values.
+const TASKS: [(&str, f64); 14] = [
+    ("bayer:rggb", 0.0),
+    ("mask:half", 0.0),
+    ("sr:2", 0.0),
+    ("sr:4", 0.0),
+    ("sr:2+bayer:rggb", 0.0),
+    ("gray", 0.0),
+    ("hadamard:0.25", 0.0),
+    ("none", 5.0),
+    ("none", 25.0),
+    ("mask:half", 25.0),
+    ("sr:4", 5.0),
+    ("sr:2", 25.0),
+    ("blur:gauss:1.6", 5.0),
+    ("bayer:rggb", 25.0),
+];
+
+fn main() {
+    if let Err(e) = run() {
+        eprintln!("sampler: {e}");
+        std::process::exit(e.exit_code());
+    }
+}
+
+/// How a plain loop goes.
+#[derive(Clone)]
+struct Way {
+    levels: Vec<Level>,
+    generative: f32,
+    /// The library's relaxation, inside of the weight.
+    relaxation: f64,
+    /// Factor of the whole correction.
+    factor: f32,
+    /// Share of the projected estimate's change that is added to it.
+    momentum: f32,
+    /// Of the change from the step's state, as the library's, or of that from the last estimate.
+    from_state: bool,
+}
+
+impl Way {
+    fn new(prior: &Model, d: &Defaults) -> Way {
+        Way {
+            levels: prior.diffusion().geometric(d.start, d.end, d.steps),
+            generative: d.generative,
+            relaxation: d.relaxation,
+            factor: 1.0,
+            momentum: d.momentum,
+            from_state: true,
+        }
+    }
+}
+
+fn run() -> ddnm::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let only = |table: &str| args.is_empty() || args.iter().any(|a| a == table);
+    let prior = prior::bundled()?;
+    let pictures: Vec<Frame> = common::pictures()?.iter().map(part).collect::<ddnm::Result<_>>()?;
+    let mut tasks = Vec::new();
+    for (spec, noise) in TASKS {
+        let cases: ddnm::Result<Vec<Case>> =
+            pictures.iter().map(|x| Case::new(spec, noise, x)).collect();
+        tasks.push(Task { name: format!("`{spec}`, {noise}"), cases: cases? });
+    }
+    type Table = fn(&Model, &[Task]) -> ddnm::Result<()>;
+    let tables: [(&str, Table); 4] =
+        [("spacing", spacing), ("projection", projection), ("start", start), ("travel", again)];
+    for (name, table) in tables {
+        if only(name) {
+            table(&prior, &tasks)?;
+        }
+    }
+    Ok(())
+}
+
+/// A part of a picture: there are many ways to go through.
+fn part(x: &Frame) -> ddnm::Result<Frame> {
+    let region = Region { y: 20, x: 100, height: 192, width: 192 };
+    let mut data = vec![0.0; region.shape(x.shape.channels).len()];
+    crop(&x.data, x.shape, region, &mut data);
+    Frame::new(region.shape(x.shape.channels), data)
+}
+
+/// A degradation of every picture.
+struct Task<'a> {
+    name: String,
+    cases: Vec<Case<'a>>,
+}
+
+impl Task<'_> {
+    fn defaults(&self, faithful: bool) -> Defaults {
+        let case = &self.cases[0];
+        defaults(&case.a, case.sigma_y, faithful)
+    }
+
+    fn is_noisy(&self) -> bool {
+        self.cases[0].sigma_y > 0.0
+    }
+
+    /// PSNR of each picture; they are restored at the same time.
+    fn each(
+        &self,
+        restore: impl Fn(&Case) -> ddnm::Result<Frame> + Sync,
+    ) -> ddnm::Result<Vec<f64>> {
+        let one = |case: &Case| ddnm::metrics::psnr(&restore(case)?, case.x);
+        let one = &one;
+        std::thread::scope(|threads| {
+            let all: Vec<_> =
+                self.cases.iter().map(|case| threads.spawn(move || one(case))).collect();
+            let joined = all.into_iter().map(|thread| match thread.join() {
+                Ok(score) => score,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+            joined.collect()
+        })
+    }
+
+    fn mean(&self, restore: impl Fn(&Case) -> ddnm::Result<Frame> + Sync) -> ddnm::Result<f64> {
+        Ok(mean(&self.each(restore)?))
+    }
+}
+
+fn mean(values: &[f64]) -> f64 {
+    values.iter().sum::<f64>() / values.len() as f64
+}
+
+/// Prints a row of a table.
+fn row(name: &str, cells: &[f64]) {
+    let cells: Vec<String> = cells.iter().map(|v| format!("{v:.2}")).collect();
+    println!("| {name} | {} |", cells.join(" | "));
+}
+
+/// Prints the head of a table.
+fn head(columns: &[&str]) {
+    println!("\n| {} |\n|{}", columns.join(" | "), "---|".repeat(columns.len()));
+}
+
+/// Geometric levels, and those of even timesteps from the same start, as diffusers names them:
+/// leading ones end at the first timestep, trailing ones a step before.
+fn spacing(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
+    head(&["task", "steps", "the library", "geometric", "leading", "trailing"]);
+    for task in tasks {
+        let d = task.defaults(true);
+        let way = Way::new(prior, &d);
+        let library = task.mean(|case| {
+            let levels = way.levels.clone();
+            case.restore(prior, Mode::Faithful, levels, &d)
+        })?;
+        let mut cells = vec![library, task.mean(|case| walk(case, prior, &way))?];
+        for last in [0.0, 1.0] {
+            let levels = even(prior.diffusion(), d.start, d.steps, last);
+            let way = Way { levels, ..way.clone() };
+            cells.push(task.mean(|case| walk(case, prior, &way))?);
+        }
+        row(&format!("{} | {}", task.name, d.steps), &cells);
+    }
+    Ok(())
+}
+
+/// Levels at even timesteps from `start`: the last one is `last` steps from the first timestep.
+fn even(diffusion: &Diffusion, start: f64, steps: usize, last: f64) -> Vec<Level> {
+    let first = diffusion.at_sigma(start).t;
+    let at = |k: usize| {
+        let share = (steps - 1 - k) as f64 + last;
+        let t = first * share / ((steps - 1) as f64 + last).max(1.0);
+        diffusion.at_step(t.round() as usize)
+    };
+    (0..steps).map(at).collect()
+}
+
+/// Relaxation inside of the weight and outside (a factor of the whole correction), and momentum.
+fn projection(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
+    let columns = [
+        "task",
+        "default",
+        "its rho",
+        "rho 1",
+        "twice",
+        "factor 1.3",
+        "factor 1.6",
+        "its momentum",
+        "0",
+        "0.5",
+        "0.9",
+        "heavy ball 0.5",
+        "0.9",
+    ];
+    head(&columns);
+    for task in tasks {
+        let d = task.defaults(true);
+        let way = Way::new(prior, &d);
+        let mut cells = vec![task.mean(|case| walk(case, prior, &way))?, d.relaxation];
+        let momentum = |momentum| Way { momentum, ..way.clone() };
+        let ball = |momentum| Way { momentum, from_state: false, ..way.clone() };
+        let ways = [
+            Way { relaxation: 1.0, ..way.clone() },
+            Way { relaxation: 2.0 * d.relaxation, ..way.clone() },
+            Way { factor: 1.3, ..way.clone() },
+            Way { factor: 1.6, ..way.clone() },
+            momentum(0.0),
+            momentum(0.5),
+            momentum(0.9),
+            ball(0.5),
+            ball(0.9),
+        ];
+        for (i, way) in ways.iter().enumerate() {
+            if i == 4 {
+                cells.push(f64::from(d.momentum));
+            }
+            let same = i < 2 && !task.is_noisy();
+            cells.push(if same { cells[0] } else { task.mean(|case| walk(case, prior, way))? });
+        }
+        row(&task.name, &cells);
+    }
+    Ok(())
+}
+
+/// The level of the first step: the default one, the best of several for all pictures, the best
+/// for each picture, which no rule can know, and one from the residual of a first evaluation.
+fn start(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
+    const FACTORS: [f64; 7] = [0.35, 0.5, 0.7, 1.0, 1.4, 2.0, 2.8];
+    let columns = ["task", "start", "default", "best start", "for all", "for each", "residual"];
+    head(&columns);
+    for task in tasks {
+        let d = task.defaults(true);
+        let scaled = |factor: f64| {
+            let (start, end) = (factor * d.start, factor * d.end);
+            Way::new(prior, &Defaults { start, end, ..d })
+        };
+        let mut all = Vec::new();
+        for factor in FACTORS {
+            let way = scaled(factor);
+            all.push(task.each(|case| walk(case, prior, &way))?);
+        }
+        let best = (0..all.len()).max_by(|a, b| mean(&all[*a]).total_cmp(&mean(&all[*b])));
+        let best = best.unwrap_or(3);
+        let each = |i: usize| all.iter().map(|v| v[i]).fold(f64::MIN, f64::max);
+        let each: Vec<f64> = (0..task.cases.len()).map(each).collect();
+        let residual = task.mean(|case| {
+            let level = from_residual(case, prior, d.start)?;
+            walk(case, prior, &scaled((level / d.start).clamp(0.25, 4.0)))
+        })?;
+        let start = d.start;
+        let cells = [mean(&all[3]), FACTORS[best] * start, mean(&all[best]), mean(&each), residual];
+        row(&format!("{} | {start:.3}", task.name), &cells);
+    }
+    Ok(())
+}
+
+/// Steps up again in the mode `sample`, and as many evaluations without them.
+fn again(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
+    let columns = [
+        "task",
+        "8 evaluations",
+        "16",
+        "16: length 1, twice",
+        "16: length 2, twice",
+        "16: length 4, twice",
+        "24",
+        "24: length 2, thrice",
+    ];
+    head(&columns);
+    for task in tasks {
+        let d = task.defaults(false);
+        let levels = |steps| prior.diffusion().geometric(d.start, d.end, steps);
+        let ways = [
+            levels(8),
+            levels(16),
+            travel(&levels(8), 1, 2),
+            travel(&levels(8), 2, 2),
+            travel(&levels(8), 4, 2),
+            levels(24),
+            travel(&levels(8), 2, 3),
+        ];
+        let mut cells = Vec::new();
+        for levels in ways {
+            cells.push(task.mean(|case| case.restore(prior, DRAW, levels.clone(), &d))?);
+        }
+        row(&task.name, &cells);
+    }
+    Ok(())
+}
+
+/// The plain loop of the mode `faithful` over a whole frame.
+fn walk(case: &Case, prior: &Model, way: &Way) -> ddnm::Result<Frame> {
+    let start = case.a.start(&case.y.data, case.sigma_y);
+    let (mut state, mut last) = (start.clone(), start.clone());
+    for level in &way.levels {
+        let mut x0 = estimate(case, prior, *level, &state)?;
+        let (mut residual, mut correction) = (left(case, &x0), vec![0.0; x0.len()]);
+        let variance = way.relaxation * level.sigma().powi(2);
+        let noise = case.sigma_y;
+        let weight =
+            |s: f32| (variance / (variance + (noise / f64::from(s)).powi(2))) as f32 * way.factor;
+        if noise == 0.0 {
+            residual.iter_mut().for_each(|r| *r *= way.factor);
+        }
+        let exact = |_: f32| 1.0;
+        let weight: &dyn Fn(f32) -> f32 = if noise > 0.0 { &weight } else { &exact };
+        case.a.pinv(Region::whole(case.x.shape), &residual, weight, &mut correction);
+        x0.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
+        let from = if way.from_state { &state } else { &last };
+        state = x0.iter().zip(from).map(|(x, from)| x + way.momentum * (x - from)).collect();
+        last = x0;
+    }
+    let mut x = last;
+    x.iter_mut()
+        .zip(&start)
+        .for_each(|(x, s)| *x = (s + way.generative * (*x - s)).clamp(-1.0, 1.0));
+    Frame::new(case.x.shape, x)
+}
+
+/// What the prior makes of a state that is a picture, mirrored to the size that it wants.
+fn estimate(case: &Case, prior: &Model, level: Level, state: &[f32]) -> ddnm::Result<Vec<f32>> {
+    let s = case.x.shape;
+    let (height, width) =
+        (s.height.next_multiple_of(prior.multiple()), s.width.next_multiple_of(prior.multiple()));
+    let inside = |i: usize, size: usize| if i < size { i } else { 2 * size - 2 - i };
+    let signal = level.signal() as f32;
+    let mut input = Vec::with_capacity(s.channels * height * width);
+    for plane in state.chunks_exact(s.plane()) {
+        for y in 0..height {
+            let line = &plane[inside(y, s.height) * s.width..][..s.width];
+            input.extend((0..width).map(|x| signal * line[inside(x, s.width)]));
+        }
+    }
+    let mut output = vec![0.0; input.len()];
+    prior.evaluator(height, width)?.x0(&input, level, &mut output)?;
+    let mut x0 = Vec::with_capacity(s.len());
+    for plane in output.chunks_exact(height * width) {
+        for line in plane.chunks_exact(width).take(s.height) {
+            x0.extend(line[..s.width].iter().map(|v| v.clamp(-1.0, 1.0)));
+        }
+    }
+    Ok(x0)
+}
+
+/// `y - A x`.
+fn left(case: &Case, x: &[f32]) -> Vec<f32> {
+    let mut r = vec![0.0; case.y.data.len()];
+    case.a.apply(Region::whole(case.x.shape), x, &mut r);
+    r.iter_mut().zip(&case.y.data).for_each(|(r, y)| *r = y - *r);
+    r
+}
+
+/// A level for the first step from what the prior's first estimate lacks of the measurement: the
+/// root of the mean square of `A+ (y - A x0)` per measured direction, times a factor that is the
+/// same for all tasks.
+fn from_residual(case: &Case, prior: &Model, start: f64) -> ddnm::Result<f64> {
+    const FACTOR: f64 = 4.0;
+    let level = prior.diffusion().at_sigma(start);
+    let x0 = estimate(case, prior, level, &case.a.start(&case.y.data, case.sigma_y))?;
+    let mut change = vec![0.0; x0.len()];
+    case.a.pinv(Region::whole(case.x.shape), &left(case, &x0), &|_| 1.0, &mut change);
+    let square: f64 = change.iter().map(|v| f64::from(*v).powi(2)).sum();
+    Ok(FACTOR * (square / case.a.rank() as f64).sqrt())
+}
