@@ -57,7 +57,9 @@ fn run() -> ddnm::Result<()> {
     let prior = prior::bundled()?;
     let pictures: Vec<Vec<Frame>> =
         PICTURES.iter().map(|name| parts(name)).collect::<Result<_, _>>()?;
-    if !calibrate {
+    if calibrate {
+        println!("MADE_WITH {:?}", alarm::fingerprint()?);
+    } else {
         println!(
             "| degradation | noise | mode | as declared | by other pictures | not as declared |"
         );

@@ -5,8 +5,13 @@
 //! from the measurement, its [`Misfit`]. It is held against what right degradations give on the
 //! pictures of `tests/assets`; `docs/alarm.md` says what is found this way, and what is not.
 
-use crate::degrade::Degradation;
-use crate::prior::Identity;
+use std::path::Path;
+
+use crate::certificate::sha256;
+use crate::degrade::{Degradation, Spec};
+use crate::error::{Error, Result};
+use crate::frame::{Rows, Shape};
+use crate::prior::{self, Identity, Prior};
 use crate::sampler::{Misfit, Mode, NoiseRule, Settings, defaults};
 
 /// The model and the share of new noise that bounds hold for.
@@ -15,6 +20,10 @@ const ETA: f64 = 0.85;
 
 /// Fewer measured values than this say too little.
 const LEAST: u64 = 256;
+
+/// [`fingerprint`] of the schedules and the model that the bounds were made with.
+#[cfg(test)]
+const MADE_WITH: &str = "?";
 
 /// Bounds of a correct run's misfit (root of the mean square): in code values where there is no
 /// noise, and else relative to the noise.
@@ -87,6 +96,26 @@ pub struct Finding {
     pub verdict: Verdict,
 }
 
+/// What the bounds depend on besides the code, in short: the default schedules of all rows, and
+/// the weights of the bundled model. Where it changes, bounds must be made anew.
+///
+/// # Errors
+/// None that could be met: the operators and the model are in the program.
+pub fn fingerprint() -> Result<String> {
+    let mut text = prior::bundled()?.identity().sha256;
+    let load = |path: &Path| -> Result<Box<dyn Rows>> {
+        Err(Error::input(path, "no file", "one that is asked for"))
+    };
+    for Row { spec, noise, .. } in &ROWS {
+        let spec = if *spec == "bayer" { "bayer:rggb" } else { spec };
+        let a = Spec::parse(spec)?.build(Shape::new(3, 128, 128), &load)?;
+        for faithful in [true, false] {
+            text += &format!("{:?}", defaults(&a, noise / 127.5, faithful));
+        }
+    }
+    Ok(sha256(text.as_bytes()).chars().take(16).collect())
+}
+
 /// Judges a result's misfit; `prior` is the model that it was made with.
 pub fn judge(
     a: &dyn Degradation,
@@ -124,6 +153,8 @@ fn is_calibrated(a: &dyn Degradation, settings: &Settings, prior: &Identity) -> 
         && near(first.sigma(), usual.start)
         && near(last.sigma(), usual.end)
         && settings.generative == usual.generative
+        && settings.relaxation == usual.relaxation
+        && settings.momentum == usual.momentum
 }
 
 /// The bounds for a degradation and its noise, in code values; between two noises that bounds are
@@ -153,8 +184,6 @@ fn usual(a: &dyn Degradation, settings: &Settings) -> Option<[f64; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::degrade::Spec;
-    use crate::frame::Shape;
     use crate::schedule::Diffusion;
 
     fn settings(spec: &str, noise: f64) -> (Box<dyn Degradation>, Settings) {
@@ -185,6 +214,12 @@ mod tests {
             Identity { name: MODEL.into(), arithmetic: "f32".into(), ..Identity::default() };
         let misfit = Misfit { squares: (rms / 127.5).powi(2) * 1000.0, count: 1000 };
         judge(a, settings, &prior, misfit).verdict
+    }
+
+    #[test]
+    fn bounds_are_of_the_schedules_and_the_model_in_use() {
+        let found = fingerprint().unwrap();
+        assert_eq!(found, MADE_WITH, "make them anew: cargo bench --bench alarm -- calibrate");
     }
 
     #[test]
