@@ -316,6 +316,34 @@ fn frames_of_a_sensor_become_pictures() {
     }
 }
 
+/// A profile is what its numbers are on the command line, which go before it; colours change what
+/// comes out, and not what is measured.
+#[test]
+fn a_camera_has_levels_and_colours() {
+    let input: Vec<u8> = (0..200u32).flat_map(|i| [(i * 37 % 251) as u8, (i % 3) as u8]).collect();
+    let size = ["--size", "20x10", "--steps", "1", "-d", "bayer:rggb", "--format", "bayer10"];
+    let run = |how: &[&str]| {
+        let output = stream(&[&size[..], how].concat(), &input);
+        assert_eq!(output.status.code(), Some(0), "{how:?}: {}", errors(&output));
+        let residual = lines(&errors(&output))[0]["residual_max"].as_f64().unwrap();
+        (output.stdout, residual)
+    };
+    let folder = Folder::new();
+    let profile = folder.arg("mine.toml");
+    let text = "bits = 12\nblack = 256\ngains = [1.5, 1.0, 1.25]\nnoise = \"2\"\n\
+                matrix = [[1.6, -0.5, -0.1], [-0.2, 1.5, -0.3], [0.0, -0.6, 1.6]]\n";
+    std::fs::write(&profile, text).unwrap();
+    let camera = ["--camera", profile.as_str()];
+    let said = ["--black", "64", "--gains", "1.5,1,1.25", "--noise", "2"];
+    let colours = ["--colours", "1.6,-0.5,-0.1,-0.2,1.5,-0.3,0,-0.6,1.6"];
+    let of_profile = run(&camera);
+    assert!(of_profile == run(&[&said[..], &colours].concat()), "levels of 12 bits are scaled");
+    let plain = run(&[&camera[..], &["--colours", "1,0,0,0,1,0,0,0,1"]].concat());
+    assert!(of_profile.0 != plain.0, "colours are applied");
+    assert_eq!(of_profile.1, plain.1, "the residual is that of the camera's own colours");
+    assert!(run(&["--camera", "imx219"]).0 != of_profile.0);
+}
+
 /// Samples whose place a mask leaves out count for nothing, whatever they say; the others are in
 /// the picture to the bit, since codes of 16 bits hold those of 12.
 #[test]
@@ -370,6 +398,8 @@ fn contradictions_are_refused_with_what_was_expected() {
         (&["--format", "nv12", "--size", "40x4", "--stride", "39"], b"", 2, "at least the 40"),
         (&["--when-slow", "never"], b"", 2, "drop-oldest"),
         (&["--format", "raw10", "--size", "4x4"], b"", 2, "bayer:rggb"),
+        (&["--camera", "imx219"], FIRST, 2, "frames of a sensor"),
+        (&["--format", "raw10", "--size", "4x4", "--camera", "imx1"], b"", 2, "imx477"),
         (&["--range", "wide"], FIRST, 2, "full or limited"),
         (&["--matrix", "bt2020"], FIRST, 2, "bt601 or bt709"),
         (&["--warm", "--mode", "sample"], FIRST, 2, "faithful"),

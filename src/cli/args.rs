@@ -210,25 +210,34 @@ pub struct Stream {
     /// weights of colours in luma: bt601 or bt709 (default: bt709 from 720 rows on)
     #[argh(option)]
     pub matrix: Option<String>,
+    /// what is known of the camera, its levels, white balance, tone curve, colours and noise: imx219,
+    /// imx477, imx708 or a file NAME.toml (see targets/README.md); the options below go before it
+    #[argh(option)]
+    pub camera: Option<String>,
     /// black level of a sensor, in its code values (default 0)
-    #[argh(option, default = "0.0")]
-    pub black: f32,
+    #[argh(option)]
+    pub black: Option<f32>,
     /// white level of a sensor, in its code values (default: the largest)
     #[argh(option)]
     pub white: Option<f32>,
     /// white balance of a sensor, R,G,B (default 1,1,1)
-    #[argh(option, default = "String::from(\"1,1,1\")")]
-    pub gains: String,
+    #[argh(option)]
+    pub gains: Option<String>,
     /// exponent of a sensor's tone curve (default 2.2)
-    #[argh(option, default = "2.2")]
-    pub gamma: f32,
+    #[argh(option)]
+    pub gamma: Option<f32>,
+    /// matrix from the sensor's white-balanced colours to those that go out, in linear light: nine
+    /// numbers, rows one after another (default: none); applied after the restoration, whose
+    /// residual is that before it
+    #[argh(option)]
+    pub colours: Option<String>,
     /// bits per sample of what a sensor's frames become, 8 (default) or 16
     #[argh(option, default = "8")]
     pub depth: u8,
     /// noise of the frames: its standard deviation in code values 0..255 (default 0), or
     /// poisson:GAIN,READ, of variance GAIN * code value + READ^2
-    #[argh(option, default = "String::from(\"0\")")]
-    pub noise: String,
+    #[argh(option)]
+    pub noise: Option<String>,
     /// faithful (closest to the scene; default) or sample (a draw, with the same noise in all
     /// frames)
     #[argh(option, default = "String::from(\"faithful\")")]

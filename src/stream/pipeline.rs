@@ -1,5 +1,6 @@
 //! One frame of a stream: from its bytes to the bytes of the restored one.
 
+use std::borrow::Cow;
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use crate::colour::Affine;
 use crate::degrade::{Degradation, DisjointRows, Planes, Reach, Stage};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Region, Shape};
-use crate::io::video::{Format, Sensor};
+use crate::io::video::{ColourMatrix, Format, Sensor};
 use crate::prior::Prior;
 use crate::sampler::grid::Grid;
 use crate::sampler::{Budget, Clock, Memory, Settings, Warm, grids, restore_warm};
@@ -26,6 +27,8 @@ pub struct Parts<'a> {
     pub coded: Option<Affine>,
     /// For frames of a raw sensor.
     pub sensor: Option<Sensor>,
+    /// From a sensor's colours to those of the frames that go out, which are R'G'B' or made of it.
+    pub colours: Option<ColourMatrix>,
     /// Whether frames begin with what is known of the scene from the one before.
     pub warm: bool,
     /// The time that each frame has, and the clock for it.
@@ -173,15 +176,23 @@ impl<'a> Pipeline<'a> {
         }
         let whole = Region::whole(a.scene());
         let mut samples = vec![0.0; self.written.measurement().len()];
-        let (residual_max, residual_rms) = match self.parts.coded {
-            None => {
+        let (residual_max, residual_rms) = match (self.parts.coded, self.parts.colours) {
+            (None, None) => {
                 self.written.apply(whole, &x.data, &mut samples);
                 output.pack(&samples, out);
                 self.residual(Some(out.as_slice()), x, samples)
             }
-            // Colours are recorded coarser than the scene has them: the scene is what is checked.
-            Some(coded) => {
-                self.written.apply(whole, &planes(&coded, &x), &mut samples);
+            // Colours are other than the scene has them, or coarser: the scene is what is checked.
+            (coded, colours) => {
+                let mut shown = Cow::Borrowed(&x.data);
+                if let Some(colours) = colours {
+                    colours.apply(shown.to_mut());
+                }
+                if let Some(coded) = coded {
+                    shown = Cow::Owned(planes(&coded, &shown));
+                }
+                self.written.apply(whole, &shown, &mut samples);
+                drop(shown);
                 output.pack(&samples, out);
                 self.residual(None, x, samples)
             }
@@ -234,11 +245,11 @@ impl<'a> Pipeline<'a> {
 }
 
 /// The planes of a scene of R'G'B'.
-fn planes(coded: &Affine, x: &Frame) -> Vec<f32> {
-    let n = x.shape.plane();
+fn planes(coded: &Affine, x: &[f32]) -> Vec<f32> {
+    let n = x.len() / 3;
     let mut out = vec![0.0; 3 * n];
     for i in 0..n {
-        let rgb = [0, 1, 2].map(|c| f64::from(x.data[c * n + i]));
+        let rgb = [0, 1, 2].map(|c| f64::from(x[c * n + i]));
         coded.at(rgb).iter().enumerate().for_each(|(c, v)| out[c * n + i] = *v as f32);
     }
     out

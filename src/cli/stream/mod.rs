@@ -1,5 +1,6 @@
 //! `ddnm stream`.
 
+mod camera;
 mod drive;
 mod log;
 mod signals;
@@ -70,13 +71,14 @@ pub fn run(args: Stream) -> Result<()> {
     let prior: &dyn Prior = coded.as_ref().map_or(&model, |c| c);
 
     let threads = job::threads(args.threads, &machine, board);
-    let (rgb, mut settings) = settings(&args, &a, &model, coding, threads)?;
+    let (rgb, mut settings) = settings(&args, &source.noise, &a, &model, coding, threads)?;
     let limit = job::memory(args.max_memory.as_deref(), &machine)?;
+    let shown = usize::from(planes.is_some()) + usize::from(source.colours.is_some());
     let planned = plan::Job {
         a: &a,
         prior: &model,
         settings: &rgb,
-        input_bytes: held_bytes(&args, &a, &source.format, &output, planes.is_some()),
+        input_bytes: held_bytes(&args, &a, &source.format, &output, shown),
         bits: 8,
         output_is_held: false,
     };
@@ -101,6 +103,7 @@ pub fn run(args: Stream) -> Result<()> {
         output,
         coded: planes,
         sensor: source.sensor,
+        colours: source.colours,
         warm: args.warm,
         budget: budget.map(|time| (time, machine_clock())),
         black,
@@ -153,15 +156,17 @@ fn operator(args: &Stream, format: &Format) -> Result<impl Degradation + use<>> 
 /// these all levels are lower by as much as noise grows on the way to R'G'B'.
 fn settings(
     args: &Stream,
+    noise: &str,
     a: &dyn Degradation,
     model: &Model,
     coding: Option<Coding>,
     threads: usize,
 ) -> Result<(Settings, Settings)> {
     let gain = coding.map_or(1.0, |coding| coding.noise_gain());
-    let noise = job::Noise::parse(&args.noise)?;
+    let said = noise;
+    let noise = job::Noise::parse(said)?;
     if args.warm && matches!(noise, job::Noise::Camera(_)) {
-        let why = format!("warm: expected noise of one strength, found {}", args.noise);
+        let why = format!("warm: expected noise of one strength, found {said}");
         return Err(Error::Usage(why));
     }
     let rgb = job::Schedule {
@@ -194,19 +199,18 @@ fn settings(
 
 /// Memory for whole frames: those that wait and those at hand as bytes, and as numbers the
 /// measurement, what is known of it and its residual, the result and what stands between the parts
-/// of the operator, and what is written, twice.
+/// of the operator, what is written, twice, and `shown` copies of the result in other colours.
 fn held_bytes(
     args: &Stream,
     a: &dyn Degradation,
     input: &Format,
     output: &Format,
-    coded: bool,
+    shown: usize,
 ) -> u64 {
     let (y, x) = (a.measurement().len(), a.scene().len());
     // The last measurement and result, and the start that is made of it.
     let remembered = if args.warm { y + 2 * x } else { 0 };
-    let planes = if coded { x } else { 0 };
-    let numbers = 4 * y + 2 * x + remembered + planes + 2 * output.shape().len();
+    let numbers = 4 * y + 2 * x + remembered + shown * x + 2 * output.shape().len();
     let bytes = (args.queue + 2) * input.frame_bytes() + output.frame_bytes();
     (numbers * size_of::<f32>() + bytes) as u64
 }

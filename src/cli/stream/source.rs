@@ -5,11 +5,14 @@ use std::path::Path;
 
 use super::super::args::Stream;
 use super::super::job;
+use super::camera::Camera;
 use crate::classical::demosaic::Bayer;
 use crate::colour::{Affine, Coding, Matrix};
 use crate::error::{Error, Result};
 use crate::frame::{Shape, code_max};
-use crate::io::video::{Format, Frames, Header, Packing, Range, RawReader, Sensor, Y4mReader};
+use crate::io::video::{
+    ColourMatrix, Format, Frames, Header, Packing, Range, RawReader, Sensor, Y4mReader,
+};
 
 /// Frames that come in.
 pub struct Source {
@@ -21,10 +24,17 @@ pub struct Source {
     pub range: Range,
     /// For a sensor's.
     pub sensor: Option<Sensor>,
+    pub colours: Option<ColourMatrix>,
+    /// As on the command line, or in the camera's profile.
+    pub noise: String,
 }
 
 /// Name of standard input in messages.
 const NAME: &str = "standard input";
+/// No noise.
+const NONE: &str = "0";
+/// Exponent of a tone curve that nobody has said anything of.
+const GAMMA: f32 = 2.2;
 
 fn usage<T>(what: &str, expected: &str, found: impl std::fmt::Display) -> Result<T> {
     Err(Error::Usage(format!("{what}: expected {expected}, found {found}")))
@@ -66,7 +76,20 @@ impl Source {
             let usual = if format.is_ycbcr() { Range::Limited } else { Range::Full };
             let range = asked.or(header.range).unwrap_or(usual);
             let frames = Box::new(reader);
-            return Ok(Source { frames, format, header: Some(header), range, sensor: None });
+            if args.camera.is_some() || args.colours.is_some() {
+                return usage("camera", "frames of a sensor, as raw10 or bayer12", "y4m");
+            }
+            let noise = args.noise.clone().unwrap_or_else(|| NONE.into());
+            let header = Some(header);
+            return Ok(Source {
+                frames,
+                format,
+                header,
+                range,
+                sensor: None,
+                colours: None,
+                noise,
+            });
         }
         let Some((packing, bits, of_sensor)) = raw_kind(&args.format) else {
             let known = "y4m, yuv420p, nv12, rgb24, gray8, gray16le, bayer8, bayer10, bayer12, \
@@ -92,9 +115,23 @@ impl Source {
         };
         let usual = if format.is_ycbcr() { Range::Limited } else { Range::Full };
         let range = asked.unwrap_or(usual);
-        let sensor = if of_sensor { Some(sensor(args, bits)?) } else { None };
+        let camera = Camera::new(args, bits)?;
+        let developed = if of_sensor { Some(sensor(args, &camera, bits)?) } else { None };
+        if !of_sensor && (camera.matrix.is_some() || camera.black.is_some()) {
+            return usage("camera", "frames of a sensor, as raw10 or bayer12", &args.format);
+        }
         let frames = Box::new(RawReader::new(input(), Path::new(NAME), format));
-        Ok(Source { frames, format, header: None, range, sensor })
+        let (sensor, colours) = developed.unzip();
+        let noise = camera.noise.unwrap_or_else(|| NONE.into());
+        Ok(Source {
+            frames,
+            format,
+            header: None,
+            range,
+            sensor,
+            colours: colours.flatten(),
+            noise,
+        })
     }
 
     /// How colours were turned into the frames' code values; `None` where these are R'G'B', or
@@ -180,18 +217,17 @@ fn matrix(args: &Stream, rows: usize) -> Result<Matrix> {
     }
 }
 
-/// The sensor behind the filter that the degradation ends with.
-fn sensor(args: &Stream, bits: u8) -> Result<Sensor> {
+/// The sensor behind the filter that the degradation ends with, and its colours.
+fn sensor(args: &Stream, camera: &Camera, bits: u8) -> Result<(Sensor, Option<ColourMatrix>)> {
     let mut last = args.degradation.split('+').rev().skip_while(|p| p.starts_with("mask:"));
     let phase = last.next().and_then(|p| p.strip_prefix("bayer:"));
     let Some(bayer) = Bayer::ALL.into_iter().find(|b| Some(b.name()) == phase) else {
         let expected = format!("one that ends with a filter, as bayer:rggb, for {}", args.format);
         return usage("degradation", &expected, &args.degradation);
     };
-    let gains: Vec<f32> = args.gains.split(',').filter_map(|g| g.trim().parse().ok()).collect();
-    let [r, g, b] = gains[..] else {
-        return usage("gains", "three numbers R,G,B", &args.gains);
-    };
-    let white = args.white.unwrap_or(code_max(bits));
-    Sensor::new(bayer, bits, (args.black, white), [r, g, b], args.gamma)
+    let (black, white) = (camera.black.unwrap_or(0.0), camera.white.unwrap_or(code_max(bits)));
+    let gamma = camera.gamma.unwrap_or(GAMMA);
+    let sensor = Sensor::new(bayer, bits, (black, white), camera.gains.unwrap_or([1.0; 3]), gamma)?;
+    let colours = camera.matrix.map(|rows| ColourMatrix::new(rows, gamma)).transpose()?;
+    Ok((sensor, colours))
 }

@@ -4,6 +4,7 @@
 //! samples, every chroma sample stands beside the block of luma samples that it belongs to, as
 //! [`Planes`](crate::degrade::Planes) says.
 
+mod ccm;
 mod format;
 mod mipi;
 mod raw;
@@ -12,6 +13,7 @@ mod sensor;
 mod tests;
 mod y4m;
 
+pub use ccm::ColourMatrix;
 pub use format::{Format, Packing};
 pub use raw::RawReader;
 pub use sensor::Sensor;
