@@ -188,7 +188,7 @@ fn headroom_keeps_noise_beyond_black_and_white() {
     io::write(x.as_ref(), &part("astronaut.png", 0, 0, 64, 48), 8).unwrap();
     let (floats, wide, clipped) = (folder.arg("y.npy"), folder.arg("y.png"), folder.arg("z.png"));
     let noisy = |out: &str, more: &[&str]| {
-        let args = ["degrade", &x, "-o", out, "-d", "sr:2", "--noise", "40"];
+        let args = ["degrade", &x, "-o", out, "-d", "sr:2", "--noise", "25"];
         ddnm(&[&args[..], more].concat())
     };
     let said = |more: &[&str], out: &str| {
@@ -209,6 +209,6 @@ fn headroom_keeps_noise_beyond_black_and_white() {
     assert_eq!(noisy(&wide, &["--headroom", "--depth", "8"]).status.code(), Some(2));
     // What is restored from it has a picture's range again.
     let out = folder.arg("out.png");
-    ok(&["restore", &wide, "-o", &out, "-d", "sr:2", "--noise", "40"]);
+    ok(&["restore", &wide, "-o", &out, "-d", "sr:2", "--noise", "25"]);
     assert!(!read(&out).origin.headroom);
 }

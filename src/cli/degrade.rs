@@ -45,9 +45,10 @@ pub fn run(args: Degrade) -> Result<()> {
     let clipped = file.data.iter().filter(|v| v.abs() > end + 1e-6).count();
     if clipped > 0 {
         let share = 100.0 * clipped as f64 / file.data.len() as f64;
+        let more = if args.headroom { "" } else { "--headroom, or " };
         log::warn!(
             "{share:.2} % of the values were outside the file's range and are clipped; \
-             --headroom, or a name in .npy, keeps them"
+             {more}a name in .npy keeps them"
         );
     }
     file.origin = x.origin.clone();
