@@ -29,6 +29,7 @@ from optimizer import Muon
 
 
 PIECE = 4    # pictures; batches are multiples of it
+FLAT = 0.003 # squared error of v below which a picture counts less and less in the relative loss
 
 
 def save(path, state):
@@ -99,7 +100,8 @@ def set_gradients(net, pool, batch, stage, teacher=None, whole=()):
             if teacher:
                 with torch.no_grad():
                     v = v.lerp(teacher(x_t, t).float(), stage["teach"])
-        loss = ((answer.float() - v).square() * weight).mean()
+        error = (answer.float() - v).square()
+        loss = (error.mean((1, 2, 3)) + FLAT).log().mean() if stage["relative"] else (error * weight).mean()
         return loss.item(), torch.autograd.grad(loss, parameters)
 
     def through(kind, rng, x):
