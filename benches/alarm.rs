@@ -210,17 +210,13 @@ impl Task<'_> {
         let sigma_y = self.noise / 127.5;
         let d = defaults(a, sigma_y, self.mode == Mode::Faithful);
         let settings = Settings {
-            mode: self.mode,
-            sigma_y,
-            camera: None,
-            limits: None,
-            levels: self.prior.diffusion().geometric(d.start, d.end, d.steps),
-            generative: d.generative,
-            relaxation: d.relaxation,
-            momentum: d.momentum,
-            frame: 0,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            band: None,
+            ..Settings::new(
+                self.mode,
+                sigma_y,
+                self.prior.diffusion().geometric(d.start, d.end, d.steps),
+            )
+            .suit(&d)
         };
         let mut misfit = Misfit::default();
         let mut done = |part: sampler::Finished| {

@@ -50,19 +50,7 @@ mod on_device {
         let a = Spec::parse("sr:2")?.build(scene, &|path| Ok(ddnm::io::read(path)?.into()))?;
         let model = prior::find_onnx(None)?;
         let levels = model.diffusion().geometric(0.3, 0.04, 8);
-        let settings = Settings {
-            mode,
-            sigma_y: 0.0,
-            camera: None,
-            limits: None,
-            levels,
-            generative: 1.0,
-            relaxation: 1.0,
-            momentum: 0.0,
-            frame: 0,
-            threads: 1,
-            band: None,
-        };
+        let settings = Settings::new(mode, 0.0, levels);
         let wave = |i: usize| ((i % scene.width) as f32 * 0.1).sin() * 0.8;
         let x = Frame::new(scene, (0..scene.len()).map(wave).collect())?;
         let y = Frame::new(a.measurement(), degrade::measure(&*a, &x, 0.0, 0))?;

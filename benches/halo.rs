@@ -59,19 +59,7 @@ fn main() -> ddnm::Result<()> {
         let y = Frame::new(x.shape, degrade::measure(&a, &x, sigma, 0))?;
         let levels = vec![prior.diffusion().at_sigma(sigma)];
         let work = tiling(&a, &tiled, &levels).grid(a.scene(), 0).window_pixels();
-        let settings = Settings {
-            mode: Mode::Faithful,
-            sigma_y: 1e6,
-            camera: None,
-            limits: None,
-            levels,
-            generative: 1.0,
-            relaxation: 1.0,
-            momentum: 0.0,
-            frame: 0,
-            threads: 2,
-            band: None,
-        };
+        let settings = Settings { threads: 2, ..Settings::new(Mode::Faithful, 1e6, levels) };
         let found =
             sampler::restore(&a, &y, &tiled, &settings, &mut |_| ControlFlow::Continue(()))?;
         Ok((found, work as f64 / x.shape.plane() as f64))

@@ -114,17 +114,10 @@ fn restore(
 ) -> ddnm::Result<Frame> {
     let d = defaults(a, sigma_y, mode == Mode::Faithful);
     let settings = Settings {
-        mode,
-        sigma_y,
-        camera: None,
         limits,
-        levels: prior.diffusion().geometric(d.start, d.end, d.steps),
-        generative: d.generative,
-        relaxation: d.relaxation,
-        momentum: d.momentum,
-        frame: 0,
         threads: std::thread::available_parallelism().map_or(1, usize::from),
-        band: None,
+        ..Settings::new(mode, sigma_y, prior.diffusion().geometric(d.start, d.end, d.steps))
+            .suit(&d)
     };
     sampler::restore(a, y, prior, &settings, &mut |_| ControlFlow::Continue(()))
 }

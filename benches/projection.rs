@@ -44,19 +44,7 @@ fn main() -> ddnm::Result<()> {
     };
 
     let none = Spec::parse("none")?.build(scene, &ddnm::io::rows)?;
-    let settings = Settings {
-        mode: Mode::Faithful,
-        sigma_y: 0.1,
-        camera: None,
-        limits: None,
-        levels: prior.diffusion().geometric(0.1, 0.1, 1),
-        generative: 1.0,
-        relaxation: 1.0,
-        momentum: 0.0,
-        frame: 0,
-        threads: 1,
-        band: None,
-    };
+    let settings = Settings::new(Mode::Faithful, 0.1, prior.diffusion().geometric(0.1, 0.1, 1));
     let network = best(&mut || {
         let go = &mut |_| ControlFlow::Continue(());
         let _ = sampler::restore(&none, &x, &prior, &settings, go);

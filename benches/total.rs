@@ -32,19 +32,9 @@ fn main() -> ddnm::Result<()> {
     let prior = prior::bundled()?;
     let sigma_y = NOISE / 127.5;
     let d = sampler::defaults(&a, sigma_y, true);
-    let settings = Settings {
-        mode: Mode::Faithful,
-        sigma_y,
-        camera: None,
-        limits: None,
-        levels: prior.diffusion().geometric(d.start, d.end, STEPS),
-        generative: d.generative,
-        relaxation: d.relaxation,
-        momentum: d.momentum,
-        frame: 0,
-        threads: 1,
-        band: None,
-    };
+    let settings =
+        Settings::new(Mode::Faithful, sigma_y, prior.diffusion().geometric(d.start, d.end, STEPS))
+            .suit(&d);
     let timed_prior = Timed { prior: &prior, nanoseconds: Arc::default() };
     let mut best = [f64::INFINITY; 3];
     for round in 0..=ROUNDS {

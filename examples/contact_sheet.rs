@@ -59,17 +59,13 @@ fn restore(x: &Frame, spec: &str, noise: f64, prior: &dyn Prior) -> ddnm::Result
     let y = degrade::measurement(&a, &file)?;
     let d = defaults(&a, sigma_y, true);
     let settings = Settings {
-        mode: Mode::Faithful,
-        sigma_y,
-        camera: None,
-        limits: None,
-        levels: prior.diffusion().geometric(d.start, d.end, d.steps),
-        generative: d.generative,
-        relaxation: d.relaxation,
-        momentum: d.momentum,
-        frame: 0,
         threads: 2,
-        band: None,
+        ..Settings::new(
+            Mode::Faithful,
+            sigma_y,
+            prior.diffusion().geometric(d.start, d.end, d.steps),
+        )
+        .suit(&d)
     };
     let found = sampler::restore(&a, &y, prior, &settings, &mut |_| ControlFlow::Continue(()))?;
     // Pixels of a smaller measurement are repeated; a mosaic is shown in its colours.

@@ -59,19 +59,12 @@ fn main() -> ddnm::Result<()> {
     let y = Frame::new(a.measurement(), degrade::measure(&a, &x, sigma_y, 0))?;
     let prior = prior::bundled()?;
     let d = defaults(&a, sigma_y, true);
-    let settings = Settings {
-        mode: Mode::Faithful,
+    let settings = Settings::new(
+        Mode::Faithful,
         sigma_y,
-        camera: None,
-        limits: None,
-        levels: prior.diffusion().geometric(d.start, d.end, d.steps),
-        generative: d.generative,
-        relaxation: d.relaxation,
-        momentum: d.momentum,
-        frame: 0,
-        threads: 1,
-        band: None,
-    };
+        prior.diffusion().geometric(d.start, d.end, d.steps),
+    )
+    .suit(&d);
     let found = sampler::restore(&a, &y, &prior, &settings, &mut |_| ControlFlow::Continue(()))?;
     let start = Frame::new(a.scene(), a.start(&y.data, sigma_y))?;
     let psnr = |f: &Frame| ddnm::metrics::psnr(f, &x);

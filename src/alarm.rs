@@ -193,19 +193,7 @@ mod tests {
         let d = defaults(&a, sigma_y, true);
         let levels = Diffusion::linear(1e-4, 0.02, 1000).unwrap();
         let levels = levels.geometric(d.start, d.end, d.steps);
-        let settings = Settings {
-            mode: Mode::Faithful,
-            sigma_y,
-            camera: None,
-            limits: None,
-            levels,
-            generative: d.generative,
-            relaxation: d.relaxation,
-            momentum: d.momentum,
-            frame: 0,
-            threads: 1,
-            band: None,
-        };
+        let settings = Settings::new(Mode::Faithful, sigma_y, levels).suit(&d);
         (a, settings)
     }
 

@@ -137,17 +137,11 @@ fn frames() {
             for threads in [1, 2] {
                 let levels = prior.diffusion().geometric(0.2, 0.1, 2);
                 let settings = Settings {
-                    mode,
-                    sigma_y,
-                    camera,
-                    limits: None,
-                    levels,
                     generative,
-                    relaxation: 1.0,
-                    momentum: 0.0,
-                    frame: 0,
+                    camera,
                     threads,
                     band: Some(1),
+                    ..Settings::new(mode, sigma_y, levels)
                 };
                 let mut restorer = Restorer::new(a.clone(), prior.clone(), settings).unwrap();
                 let mut x = Frame::filled(shape, 0.0);

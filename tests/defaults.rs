@@ -53,17 +53,13 @@ impl Case {
         let prior = prior::bundled().unwrap();
         let d = change(defaults(&self.a, self.sigma_y, true));
         let settings = Settings {
-            mode: Mode::Faithful,
-            sigma_y: self.sigma_y,
-            camera: None,
-            limits: None,
-            levels: prior.diffusion().geometric(d.start, d.end, d.steps),
-            generative: d.generative,
-            relaxation: d.relaxation,
-            momentum: d.momentum,
-            frame: 0,
             threads: 2,
-            band: None,
+            ..Settings::new(
+                Mode::Faithful,
+                self.sigma_y,
+                prior.diffusion().geometric(d.start, d.end, d.steps),
+            )
+            .suit(&d)
         };
         let go = &mut |_| ControlFlow::Continue(());
         let found = sampler::restore(&self.a, &self.y, &prior, &settings, go).unwrap();

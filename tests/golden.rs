@@ -21,19 +21,7 @@ fn restore(spec: &str, mode: Mode, noise: f64) -> Frame {
     let y = Frame::new(a.measurement(), degrade::measure(&a, &x, sigma_y, 1)).unwrap();
     let prior = prior::bundled().unwrap();
     let levels = prior.diffusion().geometric(0.2, 0.02, 3);
-    let settings = Settings {
-        mode,
-        sigma_y,
-        camera: None,
-        limits: None,
-        levels,
-        generative: 1.0,
-        relaxation: 1.0,
-        momentum: 0.0,
-        frame: 0,
-        threads: 2,
-        band: None,
-    };
+    let settings = Settings { threads: 2, ..Settings::new(mode, sigma_y, levels) };
     sampler::restore(&a, &y, &prior, &settings, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 

@@ -59,17 +59,8 @@ impl Case<'_> {
         d: &Defaults,
     ) -> ddnm::Result<Frame> {
         let settings = Settings {
-            mode,
-            sigma_y: self.sigma_y,
-            camera: None,
-            limits: None,
-            levels,
-            generative: d.generative,
-            relaxation: d.relaxation,
-            momentum: d.momentum,
-            frame: 0,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
-            band: None,
+            ..Settings::new(mode, self.sigma_y, levels).suit(d)
         };
         sampler::restore(&self.a, &self.y, prior, &settings, &mut |_| ControlFlow::Continue(()))
     }

@@ -194,19 +194,7 @@ pub fn list(device: &str, model: Option<&str>) -> Result<()> {
     let a = spec.build(Shape::new(3, side + 1, side), &job::load_mask)?;
     let levels = model.diffusion().geometric(0.2, 0.1, 1);
     let mode = Mode::Sample { eta: 0.85, rule: NoiseRule::Split, seed: 0 };
-    let settings = Settings {
-        mode,
-        sigma_y: 0.1,
-        camera: None,
-        limits: None,
-        levels,
-        generative: 1.0,
-        relaxation: 1.0,
-        momentum: 0.0,
-        frame: 0,
-        threads: 1,
-        band: None,
-    };
+    let settings = Settings::new(mode, 0.1, levels);
     let job = Job { a: &a, model: &model, settings: &settings, precision: asked.precision };
     let mut text = format!("step          of {} through `{}`, by the table\n", a.scene(), a.spec());
     for (operator, count, place) in job.summary()? {

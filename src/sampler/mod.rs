@@ -96,6 +96,32 @@ pub struct Settings {
     pub band: Option<usize>,
 }
 
+impl Settings {
+    /// Plain steps through `levels` on one thread, at once from top to bottom, with nothing left of
+    /// the classical estimate.
+    pub fn new(mode: Mode, sigma_y: f64, levels: Vec<Level>) -> Settings {
+        Settings {
+            mode,
+            sigma_y,
+            camera: None,
+            limits: None,
+            levels,
+            generative: 1.0,
+            relaxation: 1.0,
+            momentum: 0.0,
+            frame: 0,
+            threads: 1,
+            band: None,
+        }
+    }
+
+    /// With what suits a degradation, but for the levels.
+    pub fn suit(self, d: &Defaults) -> Settings {
+        let Defaults { generative, relaxation, momentum, .. } = *d;
+        Settings { generative, relaxation, momentum, ..self }
+    }
+}
+
 /// How far a restoration has come: tiles, of all steps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {

@@ -18,19 +18,7 @@ use crate::schedule::{Diffusion, Level};
 fn settings(prior: &dyn Prior, sigma_y: f64) -> Settings {
     let levels = prior.diffusion().geometric(0.1, 0.05, 2);
     let mode = Mode::Faithful;
-    Settings {
-        mode,
-        sigma_y,
-        camera: None,
-        limits: None,
-        levels,
-        generative: 1.0,
-        relaxation: 1.0,
-        momentum: 0.0,
-        frame: 0,
-        threads: 1,
-        band: None,
-    }
+    Settings::new(mode, sigma_y, levels)
 }
 
 /// The clock's time that an evaluation of a pixel takes, in nanoseconds.

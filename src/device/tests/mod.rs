@@ -56,19 +56,7 @@ fn measured(a: &dyn Degradation, sigma_y: f64) -> Frame {
 
 fn settings(prior: &dyn Prior, mode: Mode, sigma_y: f64, steps: usize) -> Settings {
     let levels = prior.diffusion().geometric(0.3, 0.05, steps);
-    Settings {
-        mode,
-        sigma_y,
-        camera: None,
-        limits: None,
-        levels,
-        generative: 1.0,
-        relaxation: 1.5,
-        momentum: 0.4,
-        frame: 0,
-        threads: 1,
-        band: None,
-    }
+    Settings { relaxation: 1.5, momentum: 0.4, ..Settings::new(mode, sigma_y, levels) }
 }
 
 fn job<'a>(

@@ -52,19 +52,7 @@ fn measured(a: &dyn Degradation, x: &Frame, sigma_y: f64) -> Frame {
 }
 
 fn settings(mode: Mode, levels: Vec<Level>) -> Settings {
-    Settings {
-        mode,
-        sigma_y: 0.0,
-        camera: None,
-        limits: None,
-        levels,
-        generative: 1.0,
-        relaxation: 1.0,
-        momentum: 0.0,
-        frame: 0,
-        threads: 1,
-        band: None,
-    }
+    Settings::new(mode, 0.0, levels)
 }
 
 fn go(a: &dyn Degradation, y: &Frame, prior: &dyn Prior, settings: &Settings) -> Result<Frame> {
