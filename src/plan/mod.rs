@@ -149,7 +149,7 @@ fn memory(job: &Job, grids: &[Grid], threads: usize, band: usize) -> Result<Memo
     let network = used
         * (engine as u64 + rows::tile_bytes(a, core, way.draws || job.settings.momentum > 0.0));
     Ok(Memory {
-        program: PROGRAM + CODING + (used - 1) * THREAD + CODED_ROWS * row,
+        program: PROGRAM + CODING + (used - 1) * (THREAD + rows::kept(a)) + CODED_ROWS * row,
         model: job.prior.held_bytes(),
         network,
         rows: rows::peak(a, grids, &way, network),

@@ -108,13 +108,27 @@ fn classical(a: &dyn Degradation, rows: Range<usize>) -> u64 {
     let (scene, measurement) = (a.scene(), a.measurement());
     let block = a.classical_block();
     let support = |top| a.classical_support(top..(top + block).min(rows.end)).len();
-    let support: usize = rows.clone().step_by(block).map(support).sum();
-    let blocks = rows.len().div_ceil(block) as u64;
+    let supports = || rows.clone().step_by(block).map(support);
+    let (support, largest): (usize, usize) = (supports().sum(), supports().max().unwrap_or(1));
     let estimate = rows.len() * scene.channels * scene.width;
     let measured = support * measurement.channels * measurement.width;
     // First it is made, then corrected by what was measured.
-    let made = FLOAT * (estimate + 2 * measured) as u64 + blocks * a.classical_bytes();
+    let own = a.classical_bytes() * support as u64 / largest.max(1) as u64;
+    let made = FLOAT * (estimate + 2 * measured) as u64 + own;
     made.max(FLOAT * (2 * estimate + 4 * measured) as u64)
+}
+
+/// Bytes of a block's classical estimate and of what it is made from. An allocator may keep them
+/// for the thread that made it, where another thread has no use of them.
+pub fn kept(a: &dyn Degradation) -> u64 {
+    if a.reach() == Reach::Global {
+        return 0;
+    }
+    let (scene, measurement) = (a.scene(), a.measurement());
+    let rows = a.classical_block().min(scene.height);
+    let support = a.classical_support(0..rows).len();
+    let values = rows * scene.channels * scene.width;
+    FLOAT * (values + support * measurement.channels * measurement.width) as u64
 }
 
 /// Bytes that a thread holds for the core of a tile of `pixels`: the `state` before, if it is
