@@ -56,7 +56,9 @@ fn a_c_program_restores_as_the_program_does() {
     let (x, y, out) = (folder.arg("x.png"), folder.arg("y.png"), folder.arg("out.png"));
     let (from, to) = (folder.arg("y.pnm"), folder.arg("out.pnm"));
     io::write(x.as_ref(), &part("coffee.png", 100, 50, 96, 64), 8).unwrap();
-    for (spec, noise) in [("bayer:rggb", "0"), ("sr:2", "0"), ("none", "25")] {
+    for (spec, noise) in
+        [("bayer:rggb", "0"), ("sr:2", "0"), ("none", "25"), ("none", "poisson:0.8,3")]
+    {
         ok(&["degrade", &x, "-o", &y, "-d", spec, "--noise", noise]);
         ok(&["restore", &y, "-o", &out, "-d", spec, "--noise", noise, "-q"]);
         std::fs::write(&from, netpbm(&io::read(y.as_ref()).unwrap())).unwrap();

@@ -1,5 +1,6 @@
-/* Restores a picture of 8-bit samples: restore SPEC NOISE IN OUT, where IN is binary PGM or PPM and
- * OUT becomes one. It restores the picture three times, as a camera program would frame after frame.
+/* Restores a picture of 8-bit samples: restore SPEC NOISE IN OUT, where NOISE is in code values or
+ * poisson:GAIN,READ, IN is binary PGM or PPM and OUT becomes one. It restores the picture three
+ * times, as a camera program would frame after frame.
  *
  *   cargo rustc --release --lib --features capi --crate-type cdylib
  *   cc -Isrc/capi examples/c/restore.c -Ltarget/release -lddnm -o restore
@@ -49,7 +50,9 @@ int main(int argc, char **argv) {
     ddnm_options options = {0};
     options.size = sizeof options;
     options.spec = argv[1];
-    options.noise = atof(argv[2]);
+    if (sscanf(argv[2], "poisson:%lf,%lf", &options.noise_gain, &options.noise) != 2) {
+        options.noise = atof(argv[2]);
+    }
     options.width = size.width;
     options.height = size.height;
     options.channels = size.channels;

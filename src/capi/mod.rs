@@ -1,48 +1,28 @@
-//! The C interface: what each function does, and what its caller promises, is said in `ddnm.h`.
+//! The C interface. `ddnm.h` is made of this module by cbindgen (`cbindgen.toml`): what C
+//! programmers need to know stands at the items, by their names in C.
 //!
 //! Built with `cargo rustc --release --lib --features capi --crate-type cdylib` (or `staticlib`).
 //! Panics do not cross it: they become a status like any other error.
 
+mod options;
 mod picture;
+mod status;
 #[cfg(test)]
 mod tests;
 
-use std::cell::RefCell;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 
-use crate::boards;
-use crate::cli::job;
 use crate::degrade::{Degradation, MeasuredRows};
-use crate::error::{Error, Result};
 use crate::frame::Shape;
-use crate::plan;
 use crate::sampler::{Finished, Restorer};
-use picture::{Picture, Samples, Source, Target};
+pub use options::Options;
+pub use picture::{DDNM_F32, DDNM_U8, DDNM_U16, Picture};
+use picture::{Samples, Source, Target};
+pub use status::*;
 
-/// `ddnm_options`.
-#[repr(C)]
-pub struct Options {
-    size: usize,
-    spec: *const c_char,
-    model: *const c_char,
-    mode: *const c_char,
-    noise: f64,
-    seed: u64,
-    width: u32,
-    height: u32,
-    channels: u32,
-    samples: u32,
-    scene_width: u32,
-    scene_height: u32,
-    steps: u32,
-    threads: i32,
-}
-
-/// `ddnm_size`.
+/// Size of a picture, in pixels.
 #[repr(C)]
 pub struct Size {
     width: u32,
@@ -50,7 +30,10 @@ pub struct Size {
     channels: u32,
 }
 
-/// `ddnm_restorer`.
+/// Restores the frames of one camera. It is made once and given frame after frame; after the first
+/// it allocates nothing, where the degradation is local (not for blurs, sr:N:bicubic and compressed
+/// sensing). It may move from thread to thread, and is used by one call at a time. It has threads
+/// of its own.
 pub struct Handle {
     restorer: Restorer,
     a: Arc<dyn Degradation>,
@@ -59,55 +42,16 @@ pub struct Handle {
     held: Vec<f32>,
 }
 
-/// `ddnm_progress`.
-pub type Progress = Option<unsafe extern "C" fn(*mut c_void, usize, usize) -> c_int>;
+/// Called on the calling thread for each tile that is done, of all steps; `user` is what the caller
+/// gave. What is not 0 stops the frame. It must return: no exception, no longjmp.
+pub type Progress =
+    Option<unsafe extern "C" fn(user: *mut c_void, done: usize, total: usize) -> c_int>;
 
-/// Status of a panic: a bug of this library, or of the callback.
-const BUG: c_int = 70;
-
-thread_local! {
-    static SAID: RefCell<CString> = RefCell::default();
-}
-
-/// Runs a function's work; its error, or panic, becomes a status and a message.
-fn guarded(work: impl FnOnce() -> Result<()>) -> c_int {
-    let (status, said) = match catch_unwind(AssertUnwindSafe(work)) {
-        Ok(Ok(())) => return 0,
-        Ok(Err(Error::Interrupted)) => (130, "stopped".into()),
-        Ok(Err(e)) => (e.exit_code(), e.to_string()),
-        Err(panic) => {
-            let said = panic.downcast_ref::<String>().map(String::as_str);
-            let said = said.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no message");
-            (BUG, format!("expected no bug, found one: {said}"))
-        }
-    };
-    let said = CString::new(said.replace('\0', "?")).unwrap_or_default();
-    let _ = SAID.try_with(|last| last.replace(said));
-    status
-}
-
-fn null(what: &str) -> Error {
-    Error::Usage(format!("{what}: expected a pointer, found NULL"))
-}
-
-/// A string of the caller's; `None` for NULL.
+/// Makes a restorer, which `ddnm_destroy` frees. On failure `*made` is NULL.
 ///
 /// # Safety
-/// `text` is NULL or ends with a zero, and is not changed while the result is used.
-unsafe fn string<'a>(text: *const c_char, what: &str) -> Result<Option<&'a str>> {
-    if text.is_null() {
-        return Ok(None);
-    }
-    // SAFETY: the caller's promise.
-    let text = unsafe { CStr::from_ptr(text) };
-    let refused = |_| Error::Usage(format!("{what}: expected UTF-8, found {text:?}"));
-    text.to_str().map(Some).map_err(refused)
-}
-
-/// See `ddnm.h`.
-///
-/// # Safety
-/// Pointers are NULL or as `ddnm.h` says.
+/// `options` and `made` are NULL or point to what their types say; strings in the options end with
+/// a zero. They are needed during this call only.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ddnm_create(options: *const Options, made: *mut *mut Handle) -> c_int {
     guarded(|| {
@@ -116,77 +60,17 @@ pub unsafe extern "C" fn ddnm_create(options: *const Options, made: *mut *mut Ha
         *made = std::ptr::null_mut();
         // SAFETY: likewise.
         let options = unsafe { options.as_ref() }.ok_or_else(|| null("options"))?;
-        if options.size != size_of::<Options>() {
-            let (expected, found) = (size_of::<Options>(), options.size);
-            return Err(Error::Usage(format!("options: expected size {expected}, found {found}")));
-        }
-        // SAFETY: NULL or strings of the caller's, for this call.
-        let (spec, model, mode) = unsafe {
-            (
-                string(options.spec, "spec")?,
-                string(options.model, "model")?,
-                string(options.mode, "mode")?,
-            )
-        };
-        let spec = spec.ok_or_else(|| null("spec"))?;
-        let handle = create(options, spec, model, mode.unwrap_or("faithful"))?;
+        // SAFETY: strings of the caller's, for this call.
+        let handle = unsafe { options.restorer() }?;
         *made = Box::into_raw(Box::new(handle));
         Ok(())
     })
 }
 
-fn create(options: &Options, spec: &str, model: Option<&str>, mode: &str) -> Result<Handle> {
-    let Options { width, height, channels, .. } = *options;
-    let measured = Shape::new(channels as usize, height as usize, width as usize);
-    if measured.is_empty() || measured.width.max(measured.height) > crate::io::MAX_SIDE {
-        let expected =
-            format!("sides and channels of at least 1, sides up to {}", crate::io::MAX_SIDE);
-        return Err(Error::shape("measurement", expected, measured));
-    }
-    let samples = Samples::new(options.samples)?;
-    let size = match (options.scene_width, options.scene_height) {
-        (0, 0) => None,
-        (width, height) => Some(format!("{width}x{height}")),
-    };
-    let a = job::operator(spec, measured, None, size.as_deref())?;
-    let model = job::model(model, None)?;
-    let machine = boards::detect(Path::new("/"))?;
-    let schedule = job::Schedule {
-        mode,
-        rule: "split",
-        eta: 0.85,
-        seed: options.seed,
-        noise: job::Noise::Even(job::sigma(options.noise, "noise")?),
-        steps: (options.steps > 0).then_some(options.steps as usize),
-        start: None,
-        end: None,
-        generative: None,
-        relaxation: None,
-        momentum: None,
-        travel: None,
-        threads: job::threads(options.threads as isize, &machine, None),
-        bits: samples.bits(),
-    };
-    let mut settings = schedule.settings(&a, &model)?;
-    let planned = plan::Job {
-        a: &a,
-        prior: &model,
-        settings: &settings,
-        input_bytes: 0,
-        bits: 8,
-        output_is_held: false,
-    };
-    let plan = plan::plan(&planned, None)?;
-    (settings.threads, settings.band) = (plan.threads, plan.band);
-    let a: Arc<dyn Degradation> = Arc::from(a);
-    let restorer = Restorer::new(a.clone(), Arc::new(model), settings)?;
-    Ok(Handle { restorer, a, samples, held: Vec::new() })
-}
-
-/// See `ddnm.h`.
+/// Sizes of what comes in and of what comes out; NULL where one does not matter.
 ///
 /// # Safety
-/// Pointers are NULL or as `ddnm.h` says.
+/// `restorer` is NULL or from `ddnm_create`; the sizes are NULL or can be written.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ddnm_sizes(
     restorer: *const Handle,
@@ -211,10 +95,13 @@ pub unsafe extern "C" fn ddnm_sizes(
     })
 }
 
-/// See `ddnm.h`.
+/// Restores a frame. `measured` is only read; it and `result` have the sizes that `ddnm_sizes`
+/// says, and share no memory. `frame` is the frame's number, which the noise of a sample depends
+/// on. `progress` may be NULL. After a failure parts of `result` have been written.
 ///
 /// # Safety
-/// Pointers are NULL or as `ddnm.h` says.
+/// `restorer` is NULL or from `ddnm_create`, and not used by another call meanwhile. Pictures are
+/// NULL or hold as many bytes as they say, which nobody else uses meanwhile.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ddnm_restore(
     restorer: *mut Handle,
@@ -254,7 +141,7 @@ pub unsafe extern "C" fn ddnm_restore(
     })
 }
 
-/// See `ddnm.h`.
+/// Ends a restorer's threads and frees it; NULL is fine.
 ///
 /// # Safety
 /// `restorer` is NULL or from `ddnm_create`, and not used any more.
@@ -269,13 +156,7 @@ pub unsafe extern "C" fn ddnm_destroy(restorer: *mut Handle) {
     });
 }
 
-/// See `ddnm.h`.
-#[unsafe(no_mangle)]
-pub extern "C" fn ddnm_error() -> *const c_char {
-    SAID.try_with(|said| said.borrow().as_ptr()).unwrap_or(c"".as_ptr())
-}
-
-/// See `ddnm.h`.
+/// The library's version, as in "0.1.0"; the string lives as long as the library.
 #[unsafe(no_mangle)]
 pub extern "C" fn ddnm_version() -> *const c_char {
     const VERSION: &str = concat!(env!("CARGO_PKG_VERSION"), "\0");

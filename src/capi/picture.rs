@@ -6,6 +6,13 @@ use crate::error::{Error, Result};
 use crate::frame::{Rows, Shape, from_code, to_code};
 use crate::sampler::Finished;
 
+/// Samples of whole numbers from black 0 to white 255.
+pub const DDNM_U8: u32 = 1;
+/// Samples of whole numbers from black 0 to white 65535, in the machine's byte order.
+pub const DDNM_U16: u32 = 2;
+/// Samples that are floats from black 0.0 to white 1.0.
+pub const DDNM_F32: u32 = 4;
+
 /// What samples are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Samples {
@@ -15,12 +22,12 @@ pub enum Samples {
 }
 
 impl Samples {
-    /// By its number in `ddnm.h`.
+    /// By its number in C.
     pub fn new(number: u32) -> Result<Samples> {
         match number {
-            1 => Ok(Samples::U8),
-            2 => Ok(Samples::U16),
-            4 => Ok(Samples::F32),
+            DDNM_U8 => Ok(Samples::U8),
+            DDNM_U16 => Ok(Samples::U16),
+            DDNM_F32 => Ok(Samples::F32),
             other => {
                 let expected = "DDNM_U8, DDNM_U16 or DDNM_F32";
                 Err(Error::Usage(format!("samples: expected {expected}, found {other}")))
@@ -63,17 +70,24 @@ impl Samples {
     }
 }
 
-/// `ddnm_picture`.
+/// A picture in the caller's memory. Sample (channel c, row y, column x) lies at byte
+/// c * plane + y * row + x * pixel of `data`; it need not be aligned.
 #[repr(C)]
 pub struct Picture {
     pub data: *mut c_void,
+    /// How many there are at `data`.
     pub bytes: usize,
+    /// Bytes from one column to the next; 0: channels side by side.
     pub pixel: usize,
+    /// Bytes from one row to the next; 0: without a gap.
     pub row: usize,
+    /// Bytes from one channel to the next; 0: one sample.
     pub plane: usize,
+    /// Size in pixels.
     pub width: u32,
     pub height: u32,
     pub channels: u32,
+    /// DDNM_U8, DDNM_U16 or DDNM_F32. A result's may be others than the measurement's.
     pub samples: u32,
 }
 

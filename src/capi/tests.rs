@@ -1,86 +1,46 @@
 //! The header says what the code is, and what callers get wrong becomes a status.
 
 use std::ffi::CStr;
+use std::path::Path;
 use std::ptr::{null, null_mut};
 
 use super::*;
+use crate::error::Error;
 
-const HEADER: &str = include_str!("ddnm.h");
-
-/// Without comments, and with one space wherever there is any.
-fn plain(c: &str) -> String {
-    let mut parts = c.split("/*");
-    let mut text = parts.next().unwrap_or_default().to_string();
-    parts.for_each(|part| text.push_str(part.split_once("*/").unwrap().1));
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// The C type of a Rust type, so that a name can follow.
-fn c_type(rust: &str) -> String {
-    if let Some(of) = rust.strip_prefix("*const ") {
-        return format!("const {} *", c_type(of).trim_end());
+/// `DDNM_WRITE_HEADER=1 cargo test --features capi --lib capi::` makes the header anew.
+#[test]
+fn the_header_is_what_the_code_says() {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/capi");
+    let config = cbindgen::Config::from_file(here.join("cbindgen.toml")).unwrap();
+    let builder = cbindgen::Builder::new().with_config(config).with_src(here.join("mod.rs"));
+    let mut made = Vec::new();
+    builder.generate().unwrap().write(&mut made);
+    let path = here.join("ddnm.h");
+    if std::env::var_os("DDNM_WRITE_HEADER").is_some() {
+        std::fs::write(&path, &made).unwrap();
     }
-    if let Some(of) = rust.strip_prefix("*mut ") {
-        return format!("{}*", c_type(of));
-    }
-    let name = match rust {
-        "usize" => "size_t",
-        "u32" => "uint32_t",
-        "i32" => "int32_t",
-        "u64" => "uint64_t",
-        "f64" => "double",
-        "c_char" => "char",
-        "c_int" => "int",
-        "c_void" => "void",
-        "Handle" => "ddnm_restorer",
-        "Options" => "ddnm_options",
-        "Size" => "ddnm_size",
-        "Picture" => "ddnm_picture",
-        "Progress" => "ddnm_progress",
-        other => panic!("a type that no header knows: {other}"),
-    };
-    format!("{name} ")
-}
-
-/// `name: type, ..` of Rust as `type name`, joined by `with`.
-fn declared(fields: &str, with: &str) -> String {
-    let fields = fields.split(',').map(str::trim).filter(|field| !field.is_empty());
-    let one = |field: &str| {
-        let (name, of) = field.trim_start_matches("pub ").split_once(": ").unwrap();
-        format!("{}{name}", c_type(of))
-    };
-    fields.map(one).collect::<Vec<_>>().join(with)
+    assert!(std::fs::read(&path).unwrap() == made, "ddnm.h is not that of the code: write it anew");
 }
 
 #[test]
-fn the_header_declares_what_the_code_defines() {
-    let header = plain(HEADER);
-    let code = [include_str!("mod.rs"), include_str!("picture.rs")].concat();
-    let mut functions = 0;
-    for part in code.split("extern \"C\" fn ddnm_").skip(1) {
-        let (name, rest) = part.split_once('(').unwrap();
-        let (arguments, rest) = rest.split_once(')').unwrap();
-        let result = rest.split_once('{').unwrap().0.trim().trim_start_matches("-> ");
-        let result = if result.is_empty() { "void ".into() } else { c_type(result) };
-        let arguments = match declared(arguments, ", ") {
-            none if none.is_empty() => "void".to_string(),
-            some => some,
-        };
-        let expected = format!("{result}ddnm_{name}({arguments});");
-        assert!(header.contains(&expected), "not in the header: {expected}");
-        functions += 1;
+fn statuses_are_exit_codes() {
+    let text = String::new;
+    let (what, expected, found) = (text(), text(), text());
+    let path = std::path::PathBuf::new();
+    let numerical = Error::Numerical { what, expected, found };
+    for (error, status) in [
+        (Error::Usage(text()), DDNM_USAGE),
+        (Error::shape("", 1, 2), DDNM_INPUT),
+        (Error::Model { path, expected: text(), found: text() }, DDNM_MODEL),
+        (numerical, DDNM_NUMERICAL),
+        (Error::Interrupted, DDNM_STOPPED),
+    ] {
+        assert_eq!(error.exit_code(), status, "{error:?}");
+        assert_eq!(guarded(|| Err(error)), status);
     }
-    assert_eq!(functions, header.matches(");").count() - 1, "and the type of the callback");
-    let mut structs = 0;
-    for part in code.split("#[repr(C)]\npub struct ").skip(1) {
-        let (name, rest) = part.split_once(" {").unwrap();
-        let fields = declared(rest.split_once('}').unwrap().0, "; ");
-        let name = c_type(name);
-        let expected = format!("typedef struct {name}{{ {fields}; }} {};", name.trim_end());
-        assert!(header.contains(&expected), "not in the header: {expected}");
-        structs += 1;
-    }
-    assert_eq!(structs, 3);
+    assert_eq!(guarded(|| Ok(())), DDNM_OK);
+    assert_eq!(guarded(|| panic!("of a test")), DDNM_BUG);
+    assert!(said().ends_with("of a test"), "{}", said());
 }
 
 fn said() -> String {
@@ -95,6 +55,8 @@ fn options(spec: &'static CStr) -> Options {
         model: null(),
         mode: null(),
         noise: 0.0,
+        noise_gain: 0.0,
+        eta: 0.0,
         seed: 0,
         width: 32,
         height: 24,
@@ -143,6 +105,20 @@ fn what_callers_get_wrong_has_a_status_and_a_message() {
         assert_eq!(ddnm_create(&wrong, &mut made), 4, "{}", said());
         let wrong = Options { width: u32::MAX, ..options(c"none") };
         assert_eq!(ddnm_create(&wrong, &mut made), 3);
+        for wrong in [
+            Options { noise: -1.0, ..options(c"none") },
+            Options { noise_gain: -1.0, ..options(c"none") },
+            Options { noise_gain: f64::NAN, ..options(c"none") },
+            Options { noise_gain: 0.5, noise: 256.0, ..options(c"none") },
+        ] {
+            assert_eq!(ddnm_create(&wrong, &mut made), 2);
+            assert!(said().contains("noise") && said().contains("expected 0 to 255"), "{}", said());
+        }
+        for eta in [-0.1, 1.1, f64::NAN] {
+            let wrong = Options { mode: c"sample".as_ptr(), eta, ..options(c"none") };
+            assert_eq!(ddnm_create(&wrong, &mut made), 2);
+            assert_eq!(said(), format!("eta: expected 0 to 1, found {eta}"));
+        }
         assert!(made.is_null());
 
         assert_eq!(ddnm_create(&options(c"bayer:rggb"), &mut made), 0, "{}", said());
@@ -208,4 +184,44 @@ fn samples_of_every_kind_and_order_are_the_same_picture() {
         assert_eq!(u16::from_ne_bytes([words[at], words[at + 1]]), u16::from(expected) * 257);
     }
     assert!(words[64..100].iter().all(|v| *v == 7), "gaps are left alone");
+}
+
+/// A rough picture, restored with these options.
+fn restored(options: Options) -> Vec<u8> {
+    let mut made: *mut Handle = null_mut();
+    let mut y: Vec<u8> = (0..32 * 24).map(|i| (i * i * 37 % 251) as u8).collect();
+    let mut x = vec![0; y.len()];
+    let (from, to) = (picture(&mut y, 1), picture(&mut x, 1));
+    // SAFETY: pointers to what lives here.
+    unsafe {
+        assert_eq!(ddnm_create(&options, &mut made), 0, "{}", said());
+        assert_eq!(ddnm_restore(made, &from, &to, 0, None, null_mut()), 0, "{}", said());
+        ddnm_destroy(made);
+    }
+    x
+}
+
+#[test]
+fn noise_of_a_camera_lets_dark_values_change_less() {
+    let even = restored(Options { noise: 12.0, ..options(c"none") });
+    let camera = restored(Options { noise: 2.0, noise_gain: 1.1, ..options(c"none") });
+    let changes = |x: &[u8], dark: bool| -> u32 {
+        let of = |i: usize| (i * i * 37 % 251) as u8;
+        let found = x.iter().enumerate().map(|(i, v)| (of(i), *v));
+        found.filter(|(y, _)| dark == (*y < 30)).map(|(y, x)| u32::from(y.abs_diff(x))).sum()
+    };
+    assert!(2 * changes(&camera, true) < changes(&even, true));
+    assert!(changes(&camera, false) > 0);
+}
+
+#[test]
+fn eta_is_the_share_of_new_noise_in_a_sample() {
+    let of = |eta| {
+        let (mode, steps) = (c"sample".as_ptr(), 3);
+        restored(Options { mode, steps, eta, noise: 20.0, ..options(c"none") })
+    };
+    let usual = of(0.0);
+    assert!(usual == of(0.85));
+    assert!(usual != of(1.0) && usual != of(1e-30));
+    assert!(of(1e-30) == of(1e-300));
 }

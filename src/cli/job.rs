@@ -155,22 +155,26 @@ impl Noise {
         if let Some(pair) = text.strip_prefix("poisson:") {
             let number = |text: &str| text.trim().parse::<f64>().ok();
             let pair = pair.split_once(',').and_then(|(g, r)| Some((number(g)?, number(r)?)));
-            return match pair {
-                Some((gain, read))
-                    if (0.0..=255.0).contains(&gain) && (0.0..=255.0).contains(&read) =>
-                {
-                    Ok(match gain > 0.0 {
-                        true => Noise::Camera(CameraNoise { gain, read }),
-                        false => Noise::Even(read / 127.5),
-                    })
-                }
-                _ => refuse("two numbers from 0 to 255, as in poisson:0.4,2"),
+            return match pair.and_then(|(gain, read)| Noise::camera(gain, read)) {
+                Some(noise) => Ok(noise),
+                None => refuse("two numbers from 0 to 255, as in poisson:0.4,2"),
             };
         }
         match text.parse::<f64>() {
             Ok(code_values) => Ok(Noise::Even(sigma(code_values, "noise")?)),
             Err(_) => refuse("code values, poisson:GAIN,READ or auto"),
         }
+    }
+
+    /// A camera's noise, in code values; without a gain only that of the readout, which is as
+    /// strong everywhere. `None` unless both are 0 to 255.
+    pub fn camera(gain: f64, read: f64) -> Option<Noise> {
+        let range = 0.0..=255.0;
+        let noise = match gain > 0.0 {
+            true => Noise::Camera(CameraNoise { gain, read }),
+            false => Noise::Even(read / 127.5),
+        };
+        (range.contains(&gain) && range.contains(&read)).then_some(noise)
     }
 
     /// The noise of a measurement's file: [`parse`](Noise::parse), or for `auto` an estimate from
