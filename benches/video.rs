@@ -5,15 +5,24 @@
 //! The first table is one line per video: PSNR of luma in dB, flicker and evaluations per pixel.
 //! Flicker is the root of the mean square of how much luma changes from frame to frame where the
 //! clean video does not, in code values. The second is the PSNR of every frame. `-- noise S` takes
-//! another strength of noise than 10 code values. No time is measured.
+//! another strength of noise than 10 code values.
+//!
+//! `-- budget` is what becomes of the panning video where each frame has a time, and `-- small` what
+//! small frames cost, of which more goes into what does not depend on their size.
 
 use std::io::Write;
+use std::ops::ControlFlow;
 use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use ddnm::frame::{Frame, Shape};
-use ddnm::io::video::{Frames, Next, Y4mReader};
+use ddnm::degrade::{Degradation, Spec};
+use ddnm::frame::{Frame, Region, Shape, crop};
+use ddnm::io::video::{Format, Frames, Next, Packing, Y4mReader};
 use ddnm::metrics::psnr;
 use ddnm::noise::NoiseField;
+use ddnm::prior::{self, Prior};
+use ddnm::sampler::{self, Mode, Restorer, Settings};
 
 type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
 
@@ -32,6 +41,9 @@ fn main() -> Result<()> {
     let sigma: f64 = asked.map_or(Ok(10.0), |text| text.parse())?;
     if args.iter().any(|a| a == "budget") {
         return budgets(sigma);
+    }
+    if args.iter().any(|a| a == "small") {
+        return small(sigma);
     }
     println!(
         "| video | PSNR: noisy | cold | warm | flicker: noisy | cold | warm | evaluations: cold | warm, from frame 3 on |"
@@ -97,6 +109,77 @@ fn budgets(sigma: f64) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Frames of a small video; what the first two take is not counted.
+const MANY: usize = 300;
+
+/// Milliseconds for each of many small frames of R'G'B' of a scene that stands still: by
+/// `ddnm stream`, where `--warm` evaluates nothing from the third frame on, and by the library.
+fn small(sigma: f64) -> Result<()> {
+    println!(
+        "| frames | threads | `stream` | `stream --warm` | `Restorer` |\n|---|---|---|---|---|"
+    );
+    let picture = ddnm::io::read(PICTURE.as_ref())?;
+    for (width, height) in [(64, 48), (160, 120)] {
+        let region = Region { y: 60, x: 120, height, width };
+        let mut clean = Frame::filled(region.shape(3), 0.0);
+        crop(&picture.data, picture.shape, region, &mut clean.data);
+        let format = Format { width, height, packing: Packing::Rgb, bits: 8, stride: None };
+        let mut video = Vec::new();
+        for number in 0..MANY {
+            let field = NoiseField { seed: 4, frame: number as u32, draw: 0 };
+            let mut noise = vec![0.0; clean.data.len()];
+            field.fill(Region::whole(clean.shape), 3, &mut noise);
+            let mut one = Vec::new();
+            let noisy = clean.data.iter().zip(&noise).map(|(x, z)| x + sigma as f32 / 127.5 * z);
+            format.pack(&noisy.collect::<Vec<_>>(), &mut one);
+            video.extend(one);
+        }
+        for threads in [1, 2] {
+            let (size, count) = (format!("{width}x{height}"), threads.to_string());
+            let options = ["--format", "rgb24", "--size", &size, "--threads", &count];
+            let (cold, ms) = seconds(&video, sigma, &options)?;
+            let (_, ms_warm) = seconds(&video, sigma, &[&options[..], &["--warm"]].concat())?;
+            let (same, ms_library) = library(&video, &format, sigma, threads)?;
+            if same != cold {
+                return Err(format!("{size}: the library gave other frames than stream").into());
+            }
+            println!("| {size} | {threads} | {ms:.2} | {ms_warm:.2} | {ms_library:.2} |");
+        }
+    }
+    Ok(())
+}
+
+/// What `ddnm stream` makes of a video, and its milliseconds per frame.
+fn seconds(input: &[u8], sigma: f64, options: &[&str]) -> Result<(Vec<u8>, f64)> {
+    let (output, lines) = lines(input, sigma, options)?;
+    let of: Vec<f64> = lines.iter().filter_map(|line| line["seconds"].as_f64()).collect();
+    // The last line is about all.
+    let total = of.get(MANY).ok_or("expected a line for each frame")?;
+    Ok((output, 1e3 * (total - of[0] - of[1]) / (MANY - 2) as f64))
+}
+
+/// The same with a [`Restorer`], without what stands between bytes and numbers.
+fn library(video: &[u8], format: &Format, sigma: f64, threads: usize) -> Result<(Vec<u8>, f64)> {
+    let a = Spec::parse("none")?.build(format.shape(), &ddnm::io::rows)?;
+    let prior = prior::bundled()?;
+    let d = sampler::defaults(&a, sigma / 127.5, true);
+    let levels = prior.diffusion().geometric(d.start, d.end, d.steps);
+    let settings =
+        Settings { threads, ..Settings::new(Mode::Faithful, sigma / 127.5, levels).suit(&d) };
+    let (mut x, mut y) = (Frame::filled(a.scene(), 0.0), Frame::filled(a.measurement(), 0.0));
+    let mut restorer = Restorer::new(Arc::from(a), Arc::new(prior), settings)?;
+    let (mut out, mut one, mut time) = (Vec::new(), Vec::new(), Duration::ZERO);
+    for (i, bytes) in video.chunks(format.frame_bytes()).enumerate() {
+        format.unpack(bytes, &mut y.data);
+        let began = Instant::now();
+        restorer.restore_into(&y, &mut x, &mut |_| ControlFlow::Continue(()))?;
+        time += if i < 2 { Duration::ZERO } else { began.elapsed() };
+        format.pack(&x.data, &mut one);
+        out.extend(&one);
+    }
+    Ok((out, 1e3 * time.as_secs_f64() / (MANY - 2) as f64))
 }
 
 fn mean(v: &[f64]) -> f64 {
