@@ -37,11 +37,13 @@ class Corpus:
                   for p in self.pictures]
         self.cumulative = np.cumsum(weight) / np.sum(weight)
 
+    places = 2  # that are looked at for one patch
+
     def patch(self, rng, side):
-        """One patch: the more textured of two places, turned and flipped."""
+        """One patch: the most textured of some places, turned and flipped."""
         picture = self.pictures[np.searchsorted(self.cumulative, rng.random())]
         places = []
-        for _ in range(2):
+        for _ in range(self.places):
             y = rng.integers(picture.shape[0] - side + 1)
             x = rng.integers(picture.shape[1] - side + 1)
             place = picture[y:y + side, x:x + side]

@@ -52,10 +52,10 @@ class Block(nn.Module):
 class UNet(nn.Module):
     """`channels` per level, the first at half the picture's resolution."""
 
-    def __init__(self, channels=(64, 48, 96), blocks=(1, 1, 2), embedding=64):
+    def __init__(self, channels=(64, 48, 96), blocks=(1, 1, 2), embedding=64, block=Block):
         super().__init__()
         make = lambda level: nn.ModuleList(
-            Block(channels[level], embedding) for _ in range(blocks[level]))
+            block(channels[level], embedding) for _ in range(blocks[level]))
         levels = range(len(channels) - 1)
         self.t1 = nn.Linear(embedding, embedding)
         self.t2 = nn.Linear(embedding, embedding)
@@ -70,12 +70,16 @@ class UNet(nn.Module):
         half = embedding // 2
         self.register_buffer("freq", torch.exp(-math.log(10000) * torch.arange(half) / half))
 
+    def entrance(self, x, t):
+        """What the first convolution sees: 2x2 pixels as channels, their noise of unit variance."""
+        return F.pixel_unshuffle(x * per_noise(t)[:, None, None, None], 2)
+
     def forward(self, x, t):
         """x [n,3,h,w], sides multiples of 2^levels; t [n], 0..999, fractions allowed."""
         angle = t[:, None].float() * self.freq[None]
         e = torch.cat([angle.cos(), angle.sin()], 1)
         e = F.relu(self.t2(F.relu(self.t1(e))))
-        h = self.inp(F.pixel_unshuffle(x * per_noise(t)[:, None, None, None], 2))
+        h = self.inp(self.entrance(x, t))
         skips = []
         for blocks, down in zip(self.enc, self.down):
             for block in blocks:

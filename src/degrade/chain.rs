@@ -1,7 +1,10 @@
 //! Degradations one after another that have no closed form together.
 
+use std::sync::OnceLock;
+
 use super::linear::wiener;
 use super::rows::COLOURLESS;
+use super::stationary::Stationary;
 use super::{Degradation, LinearMap, Spectrum};
 use crate::frame::{Region, Shape};
 
@@ -9,6 +12,8 @@ use crate::frame::{Region, Shape};
 /// gradients; the estimate that it starts from goes back link by link.
 pub struct Chain {
     links: Vec<Box<dyn Degradation>>,
+    /// What speeds conjugate gradients up, if anything does; found when it is first needed.
+    stationary: OnceLock<Option<Stationary>>,
 }
 
 /// Singular values below this part of the largest that the links allow are left to the prior:
@@ -18,7 +23,33 @@ const TRUNCATION: f32 = 0.03;
 impl Chain {
     /// A chain of at least one link; their sizes must follow from each other.
     pub fn new(links: Vec<Box<dyn Degradation>>) -> Chain {
-        Chain { links }
+        Chain { links, stationary: OnceLock::new() }
+    }
+}
+
+/// `y = A_n .. A_1 x`.
+fn forth(links: &[Box<dyn Degradation>], x: &[f32], y: &mut [f32]) {
+    match links {
+        [] => y.copy_from_slice(x),
+        [link] => link.apply(Region::whole(link.scene()), x, y),
+        [first, others @ ..] => {
+            let mut v = vec![0.0; first.measurement().len()];
+            first.apply(Region::whole(first.scene()), x, &mut v);
+            forth(others, &v, y);
+        }
+    }
+}
+
+/// `x = A_1^T .. A_n^T y`.
+fn back(links: &[Box<dyn Degradation>], y: &[f32], x: &mut [f32]) {
+    match links {
+        [] => x.copy_from_slice(y),
+        [link] => link.adjoint(Region::whole(link.scene()), y, x),
+        [others @ .., last] => {
+            let mut v = vec![0.0; last.scene().len()];
+            last.adjoint(Region::whole(last.scene()), y, &mut v);
+            back(others, &v, x);
+        }
     }
 }
 
@@ -36,23 +67,28 @@ impl LinearMap for Chain {
     }
 
     fn apply(&self, x: &[f32], y: &mut [f32]) {
-        let mut v = x.to_vec();
-        for link in &self.links {
-            let mut out = vec![0.0; link.measurement().len()];
-            link.apply(Region::whole(link.scene()), &v, &mut out);
-            v = out;
-        }
-        y.copy_from_slice(&v);
+        forth(&self.links, x, y);
     }
 
     fn adjoint(&self, y: &[f32], x: &mut [f32]) {
-        let mut v = y.to_vec();
-        for link in self.links.iter().rev() {
-            let mut out = vec![0.0; link.scene().len()];
-            link.adjoint(Region::whole(link.scene()), &v, &mut out);
-            v = out;
+        back(&self.links, y, x);
+    }
+
+    fn gram(&self, y: &[f32], out: &mut [f32]) {
+        // The first link may know a shorter way there and back.
+        let (first, others) = (&self.links[0], &self.links[1..]);
+        let between = first.measurement().len();
+        let (mut v, mut w) = (vec![0.0; between], vec![0.0; between]);
+        back(others, y, &mut v);
+        first.gram(&v, &mut w);
+        forth(others, &w, out);
+    }
+
+    fn precondition(&self, eta: f32, r: &[f32], out: &mut [f32]) {
+        match self.stationary.get_or_init(|| Stationary::new(self)) {
+            Some(stationary) => stationary.solve(eta, r, out),
+            None => out.copy_from_slice(r),
         }
-        x.copy_from_slice(&v);
     }
 
     fn spectrum(&self) -> Option<Spectrum> {
@@ -76,7 +112,9 @@ impl LinearMap for Chain {
     }
 
     fn held_bytes(&self) -> u64 {
-        self.links.iter().map(|l| l.held_bytes()).sum()
+        // A complex spectrum of the measurement.
+        let own = 2 * self.measurement().plane() * size_of::<f32>();
+        own as u64 + self.links.iter().map(|l| l.held_bytes()).sum::<u64>()
     }
 
     fn contents(&self) -> Vec<f32> {

@@ -187,6 +187,10 @@ impl<T: LinearMap> Degradation for Linear<T> {
         self.map.pinv(y, weight, x);
     }
 
+    fn gram(&self, y: &[f32], out: &mut [f32]) {
+        self.map.gram(y, out);
+    }
+
     fn singular_values(&self, _region: Region, out: &mut [f32]) {
         self.map.measures(out);
     }

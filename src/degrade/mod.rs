@@ -14,6 +14,7 @@ mod cubic;
 mod dct;
 pub mod estimate;
 mod filling;
+mod fourier;
 mod gray;
 mod krylov;
 mod limits;
@@ -26,6 +27,7 @@ mod psf;
 mod rows;
 mod share;
 mod spec;
+mod stationary;
 #[cfg(test)]
 mod tests;
 mod walsh;
@@ -121,6 +123,13 @@ pub trait Degradation: Send + Sync {
     fn apply(&self, region: Region, x: &[f32], y: &mut [f32]);
     /// `x = A^T y`.
     fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]);
+    /// `out = A A^T y`, of the whole frame.
+    fn gram(&self, y: &[f32], out: &mut [f32]) {
+        let whole = Region::whole(self.scene());
+        let mut x = vec![0.0; self.scene().len()];
+        self.adjoint(whole, y, &mut x);
+        self.apply(whole, &x, out);
+    }
     /// `x = A+ W y`, where `W` multiplies each direction of the measurement by `weight(s)`, s
     /// its singular value. With `weight = 1` this is the pseudo-inverse; directions that `A`
     /// does not measure give 0.
@@ -262,6 +271,9 @@ impl Degradation for Box<dyn Degradation> {
     }
     fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]) {
         (**self).adjoint(region, y, x);
+    }
+    fn gram(&self, y: &[f32], out: &mut [f32]) {
+        (**self).gram(y, out);
     }
     fn pinv(&self, region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
         (**self).pinv(region, y, weight, x);

@@ -1,0 +1,147 @@
+//! Convolutions by Fourier transforms.
+
+use std::sync::Arc;
+
+use rustfft::num_complex::Complex;
+use rustfft::{Fft, FftPlanner};
+
+use crate::frame::Shape;
+
+/// Fourier transforms of complex pictures of one size.
+pub struct Grid {
+    pub height: usize,
+    pub width: usize,
+    rows: [Arc<dyn Fft<f32>>; 2],
+    columns: [Arc<dyn Fft<f32>>; 2],
+}
+
+/// Columns that are worked on together: what two cache lines hold of a row.
+const COLUMNS: usize = 16;
+
+impl Grid {
+    /// A grid of at least this size, of sides whose transforms are fast.
+    pub fn new(height: usize, width: usize) -> Grid {
+        let (height, width) = (fast_size(height), fast_size(width));
+        let mut planner = FftPlanner::new();
+        let mut both = |n| [planner.plan_fft_forward(n), planner.plan_fft_inverse(n)];
+        Grid { height, width, rows: both(width), columns: both(height) }
+    }
+
+    /// The spectrum of a few values at places `(y, x)` of the grid, column by column.
+    pub fn response(
+        &self,
+        values: impl Iterator<Item = ((usize, usize), f32)>,
+    ) -> Vec<Complex<f32>> {
+        let mut picture = vec![Complex::default(); self.height * self.width];
+        for ((y, x), v) in values {
+            picture[y * self.width + x] = Complex::new(v, 0.0);
+        }
+        self.transform(&mut picture);
+        let columns = (0..self.width).flat_map(|x| (0..self.height).map(move |y| (y, x)));
+        columns.map(|(y, x)| picture[y * self.width + x]).collect()
+    }
+
+    /// The spectrum of a picture, in place.
+    fn transform(&self, picture: &mut [Complex<f32>]) {
+        self.rows[0].process(picture);
+        self.each_column(picture, |_, column, scratch| {
+            self.columns[0].process_with_scratch(column, scratch);
+        });
+    }
+
+    /// Puts planes of `from` on the grid, multiplies their spectra by `filter(response)` and cuts
+    /// `to` out, each with its shape and the place of its first pixel on the grid. The filter
+    /// must be one of real pictures.
+    pub fn through(
+        &self,
+        from: (&[f32], Shape, (usize, usize)),
+        to: (&mut [f32], Shape, (usize, usize)),
+        response: &[Complex<f32>],
+        filter: impl Fn(Complex<f32>) -> Complex<f32>,
+    ) {
+        let (from, from_shape, from_at) = from;
+        let (to, to_shape, to_at) = to;
+        let width = self.width;
+        let mut buffer = vec![Complex::default(); self.height * width];
+        // A real kernel treats the two parts of a complex picture alike: two channels at a time.
+        let pairs = from.chunks(2 * from_shape.plane());
+        for (from, to) in pairs.zip(to.chunks_mut(2 * to_shape.plane())) {
+            buffer.fill(Complex::default());
+            for (part, plane) in from.chunks(from_shape.plane()).enumerate() {
+                for (i, row) in plane.chunks(from_shape.width).enumerate() {
+                    let at = (from_at.0 + i) * width + from_at.1;
+                    for (c, v) in buffer[at..].iter_mut().zip(row) {
+                        if part == 0 { c.re = *v } else { c.im = *v }
+                    }
+                }
+            }
+            self.filter(&mut buffer, response, &filter);
+            for (part, plane) in to.chunks_mut(to_shape.plane()).enumerate() {
+                for (i, row) in plane.chunks_mut(to_shape.width).enumerate() {
+                    let at = (to_at.0 + i) * width + to_at.1;
+                    for (v, c) in row.iter_mut().zip(&buffer[at..]) {
+                        *v = if part == 0 { c.re } else { c.im };
+                    }
+                }
+            }
+        }
+    }
+
+    /// Multiplies the spectrum of a picture by `factor(response)`; `response` is in columns.
+    fn filter(
+        &self,
+        picture: &mut [Complex<f32>],
+        response: &[Complex<f32>],
+        factor: impl Fn(Complex<f32>) -> Complex<f32>,
+    ) {
+        self.rows[0].process(picture);
+        let scale = 1.0 / (self.height * self.width) as f32;
+        self.each_column(picture, |x, column, scratch| {
+            self.columns[0].process_with_scratch(column, scratch);
+            for (c, k) in column.iter_mut().zip(&response[x * self.height..]) {
+                *c *= factor(*k) * scale;
+            }
+            self.columns[1].process_with_scratch(column, scratch);
+        });
+        self.rows[1].process(picture);
+    }
+
+    fn each_column(
+        &self,
+        picture: &mut [Complex<f32>],
+        work: impl Fn(usize, &mut [Complex<f32>], &mut [Complex<f32>]),
+    ) {
+        let scratch = self.columns.iter().map(|c| c.get_inplace_scratch_len()).max().unwrap_or(0);
+        let mut scratch = vec![Complex::default(); scratch];
+        let mut columns = vec![Complex::default(); COLUMNS * self.height];
+        for left in (0..self.width).step_by(COLUMNS) {
+            let count = COLUMNS.min(self.width - left);
+            for (i, row) in picture.chunks(self.width).enumerate() {
+                for (j, v) in row[left..left + count].iter().enumerate() {
+                    columns[j * self.height + i] = *v;
+                }
+            }
+            for (j, column) in columns.chunks_mut(self.height).take(count).enumerate() {
+                work(left + j, column, &mut scratch);
+            }
+            for (i, row) in picture.chunks_mut(self.width).enumerate() {
+                for (j, v) in row[left..left + count].iter_mut().enumerate() {
+                    *v = columns[j * self.height + i];
+                }
+            }
+        }
+    }
+}
+
+/// The smallest number from `n` on without prime factors above 5.
+fn fast_size(n: usize) -> usize {
+    let smooth = |mut n: usize| {
+        for p in [2, 3, 5] {
+            while n.is_multiple_of(p) {
+                n /= p;
+            }
+        }
+        n == 1
+    };
+    (n.max(1)..).find(|&n| smooth(n)).unwrap_or(n)
+}
