@@ -25,6 +25,10 @@ impl Chain {
     pub fn new(links: Vec<Box<dyn Degradation>>) -> Chain {
         Chain { links, stationary: OnceLock::new() }
     }
+
+    fn stationary(&self) -> Option<&Stationary> {
+        self.stationary.get_or_init(|| Stationary::new(self)).as_ref()
+    }
 }
 
 /// `y = A_n .. A_1 x`.
@@ -85,10 +89,15 @@ impl LinearMap for Chain {
     }
 
     fn precondition(&self, eta: f32, r: &[f32], out: &mut [f32]) {
-        match self.stationary.get_or_init(|| Stationary::new(self)) {
+        match self.stationary() {
             Some(stationary) => stationary.solve(eta, r, out),
             None => out.copy_from_slice(r),
         }
+    }
+
+    fn noisy_share(&self) -> f64 {
+        // As for a blur alone.
+        if self.stationary().is_some() { 0.05 } else { 0.03 }
     }
 
     fn spectrum(&self) -> Option<Spectrum> {

@@ -82,10 +82,19 @@ impl LinearMap for Bicubic {
         }
     }
 
+    fn gram(&self, y: &[f32], out: &mut [f32]) {
+        let shape = self.measurement();
+        let mut between = vec![0.0; shape.plane()];
+        for (y, out) in y.chunks(shape.plane()).zip(out.chunks_mut(shape.plane())) {
+            self.down.gram.apply_down(y, &mut between, shape.width);
+            self.across.gram.apply_across(&between, out, shape.width);
+        }
+    }
+
     fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
         if tikhonov(weight) != Some(0.0) {
             // With noise the system no longer comes apart into rows and columns, but it is so
-            // well conditioned that a few iterations do.
+            // well conditioned that a few iterations do, and they are cheap.
             return krylov::pinv(self, y, weight, x);
         }
         let out = self.measurement();
@@ -100,6 +109,11 @@ impl LinearMap for Bicubic {
         }
         let z: Vec<f32> = z.iter().map(|v| *v as f32).collect();
         self.adjoint(&z, x);
+    }
+
+    fn noisy_share(&self) -> f64 {
+        // Iterations are cheap.
+        1e-2
     }
 
     fn spectrum(&self) -> Option<Spectrum> {
@@ -194,10 +208,11 @@ fn keys(x: f64) -> f64 {
     }
 }
 
-/// `A A^T` along one axis as the Cholesky factor `L` of its band: entry `(i, i - k)` at
-/// `lower[i * (band + 1) + k]`.
+/// `A A^T` along one axis: its band, entry `(i, i - k)` at `entries[i * (band + 1) + k]`, and the
+/// Cholesky factor `L` in the same places.
 struct Gram {
     band: usize,
+    entries: Vec<f32>,
     lower: Vec<f64>,
 }
 
@@ -213,10 +228,12 @@ impl Gram {
         let band = (0..rows.len()).map(|i| (0..=i).rev().find(|&k| overlaps(i, k)).unwrap_or(0));
         let band = band.max().unwrap_or(0);
         let mut lower = vec![0.0; rows.len() * (band + 1)];
+        let mut entries = vec![0.0; lower.len()];
         for i in 0..rows.len() {
             for k in (0..=band.min(i)).rev() {
                 let j = i - k;
                 let mut v = product(&rows[i], &rows[j]);
+                entries[i * (band + 1) + k] = v as f32;
                 for l in k + 1..=band.min(i) {
                     if l - k <= band.min(j) {
                         v -= lower[i * (band + 1) + l] * lower[j * (band + 1) + l - k];
@@ -226,7 +243,47 @@ impl Gram {
                     if k == 0 { v.max(0.0).sqrt() } else { v / lower[j * (band + 1)] };
             }
         }
-        Gram { band, lower }
+        Gram { band, entries, lower }
+    }
+
+    /// The entry in row `i` and column `j`, at most `band` apart.
+    fn entry(&self, i: usize, j: usize) -> f32 {
+        self.entries[i.max(j) * (self.band + 1) + i.abs_diff(j)]
+    }
+
+    /// The columns of row `i` that are not 0, among `n`.
+    fn columns(&self, i: usize, n: usize) -> std::ops::RangeInclusive<usize> {
+        i.saturating_sub(self.band)..=(i + self.band).min(n - 1)
+    }
+
+    /// `out = A A^T y` along columns, of `width` of them.
+    fn apply_down(&self, y: &[f32], out: &mut [f32], width: usize) {
+        let n = y.len() / width;
+        for (i, out) in out.chunks_mut(width).enumerate() {
+            out.fill(0.0);
+            for j in self.columns(i, n) {
+                let g = self.entry(i, j);
+                out.iter_mut().zip(&y[j * width..]).for_each(|(o, v)| *o += g * v);
+            }
+        }
+    }
+
+    /// The same along rows of `width` values.
+    fn apply_across(&self, y: &[f32], out: &mut [f32], width: usize) {
+        for (y, out) in y.chunks(width).zip(out.chunks_mut(width)) {
+            out.fill(0.0);
+            // One diagonal after another, so that neighbours are worked on together.
+            for k in 0..=self.band.min(width - 1) {
+                let step = self.band + 1;
+                let entries = self.entries[k * step + k..].iter().step_by(step);
+                for (i, g) in entries.enumerate() {
+                    out[i + k] += g * y[i];
+                    if k > 0 {
+                        out[i] += g * y[i + k];
+                    }
+                }
+            }
+        }
     }
 
     /// `z <- (A A^T)^-1 z` for `width` columns side by side.

@@ -6,7 +6,7 @@
 //! of a small tridiagonal matrix, in a basis that is made twice instead of being kept.
 //!
 //! Both end where the relative error falls below a bound. A measurement without noise is solved to
-//! the precision of `f32`; with noise a twentieth of the residual is left, which is far less than
+//! the precision of `f32`; with noise some hundredths of the residual are left, which is far less than
 //! the noise itself once the estimate agrees with the measurement up to that, and what an early
 //! step leaves the next one finds. They need no start but 0, since what they are given is the
 //! residual of an estimate: the better that is, the smaller what they leave.
@@ -14,10 +14,9 @@
 use super::LinearMap;
 
 /// Share of the residual that may be left: without noise, where the map leaves directions to the
-/// prior, so that no solution is exact anyway, and with noise.
+/// prior, so that no solution is exact anyway.
 const EXACT: f64 = 1e-6;
 const TRUNCATED: f64 = 1e-3;
-const NOISY: f64 = 0.05;
 /// Relative change of Lanczos' solution at which it is good enough.
 const SETTLED: f64 = 1e-2;
 /// Most iterations of conjugate gradients.
@@ -34,7 +33,7 @@ pub fn pinv<M: LinearMap + ?Sized>(map: &M, y: &[f32], weight: &dyn Fn(f32) -> f
     let z = match tikhonov(weight) {
         Some(eta) => {
             let share = match (eta > 0.0, floor > 0.0) {
-                (true, _) => NOISY,
+                (true, _) => map.noisy_share(),
                 (_, true) => TRUNCATED,
                 _ => EXACT,
             };

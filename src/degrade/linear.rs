@@ -41,6 +41,10 @@ pub trait LinearMap: Send + Sync {
         let _ = eta;
         out.copy_from_slice(r);
     }
+    /// Share of the residual that conjugate gradients may leave where there is noise.
+    fn noisy_share(&self) -> f64 {
+        0.03
+    }
     /// The spectrum, where it is known.
     fn spectrum(&self) -> Option<Spectrum> {
         None
