@@ -129,7 +129,7 @@ impl Response {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Degradation, Spec, krylov};
+    use super::super::{Chain, Spec, krylov};
     use super::*;
     use crate::frame::{Frame, Rows};
 
@@ -150,29 +150,8 @@ mod tests {
         Ok(Frame::new(shape, values)?.into())
     }
 
-    /// A degradation as a map again.
-    struct Map(Box<dyn Degradation>);
-
-    impl LinearMap for Map {
-        fn spec(&self) -> String {
-            self.0.spec()
-        }
-        fn scene(&self) -> Shape {
-            self.0.scene()
-        }
-        fn measurement(&self) -> Shape {
-            self.0.measurement()
-        }
-        fn apply(&self, x: &[f32], y: &mut [f32]) {
-            self.0.apply(crate::frame::Region::whole(self.scene()), x, y);
-        }
-        fn adjoint(&self, y: &[f32], x: &mut [f32]) {
-            self.0.adjoint(crate::frame::Region::whole(self.scene()), y, x);
-        }
-    }
-
-    fn map(spec: &str) -> Map {
-        Map(Spec::parse(spec).unwrap().build(Shape::new(3, 48, 64), &load).unwrap())
+    fn map(spec: &str) -> Chain {
+        Chain::new(vec![Spec::parse(spec).unwrap().build(Shape::new(3, 48, 64), &load).unwrap()])
     }
 
     #[test]
