@@ -19,13 +19,17 @@ const PICTURES: [&str; 3] = ["astronaut", "coffee", "chelsea"];
 const EXPOSURE: f32 = 1.3;
 
 /// Degradations behind the exposure, and noise in code values.
-const TASKS: [(&str, f64); 6] = [
+const TASKS: [(&str, f64); 10] = [
     ("bayer:rggb", 0.0),
     ("sr:2", 0.0),
     ("sr:4", 0.0),
+    ("sr:2:bicubic", 0.0),
     ("none", 5.0),
     ("bayer:rggb", 5.0),
     ("sr:2", 5.0),
+    ("sr:2:bicubic", 5.0),
+    ("blur:gauss:1.6", 2.0),
+    ("blur:gauss:1.6", 5.0),
 ];
 
 const DRAW: Mode = Mode::Sample { eta: 0.85, rule: NoiseRule::Split, seed: 0 };
@@ -46,10 +50,7 @@ fn run() -> ddnm::Result<()> {
     println!("|---|---|---|---|---|---|---|---|");
     for (spec, noise) in TASKS {
         for mode in [Mode::Faithful, DRAW] {
-            // A draw with noise does not take intervals.
-            if mode == Mode::Faithful || noise == 0.0 {
-                row(spec, noise, mode, &prior)?;
-            }
+            row(spec, noise, mode, &prior)?;
         }
     }
     Ok(())

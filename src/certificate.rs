@@ -138,7 +138,7 @@ impl<'a> Tally<'a> {
         let limits = self.limits.as_ref();
         self.exact.add(Sums::new(self.a, region, x, y, limits));
         if self.exactly && self.a.rows_overlap() {
-            let of = |x: &[f32]| rms(&kept_residual(self.a, y, x).0) * CODES;
+            let of = |x: &[f32]| rms(&kept_residual(self.a, y, limits, x).0) * CODES;
             self.kept = Some((of(x), of(written)));
         }
         if self.a.reach() == Reach::Global {

@@ -87,7 +87,7 @@ pub struct Restore {
     #[argh(option, default = "String::from(\"0\")")]
     pub noise: String,
     /// take values at black and white for no more than that: at most, and at least, so much light.
-    /// Restores highlights under a gain above 1; not for blurs and the like
+    /// Restores highlights under a gain above 1; not for measurements in floats
     #[argh(switch)]
     pub saturation: bool,
     /// scene size WIDTHxHEIGHT, where the measurement leaves it open

@@ -14,18 +14,20 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Turns residuals `r = y - A x` into the distances to the intervals, with the same sign:
-    /// `clip(A x, lo, hi) - A x`. `gain` holds `A 1`, by which measured values differ from the
-    /// file's.
-    pub fn shorten(&self, y: &[f32], gain: &[f32], r: &mut [f32]) {
+    /// Whether `y` is an end of the file's range that `A x = y - r` is at or beyond: then it says
+    /// nothing more of `x`. `gain` is its `A 1`, by which measured values differ from the file's.
+    pub fn is_open(&self, y: f32, gain: f32, r: f32) -> bool {
         // Codes are floats here: the ends are met up to rounding.
         const CLOSE: f32 = 1e-6;
+        let file = y + gain - 1.0;
+        if r > 0.0 { file <= self.black + CLOSE } else { file >= self.white - CLOSE }
+    }
+
+    /// Turns residuals `r = y - A x` into the distances to the intervals, with the same sign:
+    /// `clip(A x, lo, hi) - A x`. `gain` holds `A 1`.
+    pub fn shorten(&self, y: &[f32], gain: &[f32], r: &mut [f32]) {
         for ((r, y), gain) in r.iter_mut().zip(y).zip(gain) {
-            let file = y + gain - 1.0;
-            let open = match *r > 0.0 {
-                true => file <= self.black + CLOSE,
-                false => file >= self.white - CLOSE,
-            };
+            let open = self.is_open(*y, *gain, *r);
             *r = if open { 0.0 } else { *r - r.clamp(-self.half, self.half) };
         }
     }

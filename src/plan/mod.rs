@@ -144,7 +144,8 @@ fn memory(job: &Job, grids: &[Grid], threads: usize, band: usize) -> Result<Memo
         threads,
         blends: job.settings.generative < 1.0,
         draws: job.settings.mode != Mode::Faithful,
-        camera: job.settings.camera.is_some(),
+        values_differ: job.settings.camera.is_some() || job.settings.limits.is_some(),
+        loosens: job.settings.limits.is_some() && a.rows_overlap(),
     };
     let network = used
         * (engine as u64 + rows::tile_bytes(a, core, way.draws || job.settings.momentum > 0.0));

@@ -21,8 +21,10 @@ pub struct Way {
     pub blends: bool,
     /// Whether noise is drawn.
     pub draws: bool,
-    /// Whether the noise differs from value to value.
-    pub camera: bool,
+    /// Whether measured values differ in their noise, or in whether they say something.
+    pub values_differ: bool,
+    /// Whether saturated values are left out of systems of equations.
+    pub loosens: bool,
 }
 
 /// The most bytes that rows and the buffers of a task take together, beside `network` bytes that
@@ -54,7 +56,7 @@ fn peaks(a: &dyn Degradation, grids: &[Grid], way: &Way) -> (u64, u64) {
         let buffers = match task {
             Task::Start { rows, support } => {
                 y.end = y.end.max(support.end);
-                let buffers = classical(a, rows.clone());
+                let buffers = classical(a, rows.clone()) + loosening(a, way);
                 most = most.max(held(&y, &started, &states) + buffers);
                 started.end = rows.end;
                 states[0].end = rows.end;
@@ -148,9 +150,15 @@ fn measured_share(a: &dyn Degradation, values: u64) -> u64 {
 fn projection(a: &dyn Degradation, pixels: usize, way: &Way) -> u64 {
     let values = (pixels * a.scene().channels) as u64;
     // An operator over the whole frame has buffers of its own.
-    let own = if a.rows_overlap() { a.classical_bytes() } else { 0 };
-    let measured = measured_share(a, values) * if way.camera { 3 } else { 1 };
+    let own = if a.rows_overlap() { a.classical_bytes() + loosening(a, way) } else { 0 };
+    let measured = measured_share(a, values) * if way.values_differ { 3 } else { 1 };
     own + FLOAT * (measured + if way.draws { 4 * values } else { 0 })
+}
+
+/// Gains, residuals and copies of these without the values that say nothing, and a correction.
+fn loosening(a: &dyn Degradation, way: &Way) -> u64 {
+    let values = a.scene().len() + 6 * a.measurement().len();
+    if way.loosens { FLOAT * values as u64 } else { 0 }
 }
 
 /// Buffers of the last pass over some rows, and of their way into the file and the certificate.
@@ -159,7 +167,7 @@ fn finish(a: &dyn Degradation, rows: usize, way: &Way) -> u64 {
     let pixels = region.area();
     let values = (pixels * a.scene().channels) as u64;
     FLOAT * (8 * values + 2 * measured_share(a, values))
-        + projection(a, pixels, &Way { draws: false, camera: false, ..*way })
+        + projection(a, pixels, &Way { draws: false, values_differ: false, ..*way })
 }
 
 /// Values of the measurement that are converted at a time.

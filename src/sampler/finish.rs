@@ -10,7 +10,7 @@ pub fn finish(a: &dyn Degradation, region: Region, y: &[f32], settings: &Setting
     if settings.sigma_y > 0.0 {
         x.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
     } else if a.rows_overlap() {
-        between(a, y, x);
+        between(a, y, settings.limits.as_ref(), x);
     } else {
         into_box(a, region, y, settings.limits.as_ref(), x);
     }
@@ -21,15 +21,15 @@ pub fn finish(a: &dyn Degradation, region: Region, y: &[f32], settings: &Setting
 pub const CONTENT: f64 = 2e-4;
 
 /// Moves `x` into the range `[-1, 1]` with `A x = y` on the directions that `A` keeps, up to
-/// [`CONTENT`], where rows of `A` overlap.
+/// [`CONTENT`], where rows of `A` overlap. With `limits` measured values are intervals.
 ///
 /// Each round changes only the pixels that are not at the end of the range, or would move off
 /// it, by the shortest change of those that takes the residual away. The file's rounding can have
 /// moved `y` to where no picture is: the rounds end where they gain less than a twentieth.
-pub fn between(a: &dyn Degradation, y: &[f32], x: &mut [f32]) {
+pub fn between(a: &dyn Degradation, y: &[f32], limits: Option<&Limits>, x: &mut [f32]) {
     const ROUNDS: usize = 32;
     x.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
-    let (mut r, mut step) = kept_residual(a, y, x);
+    let (mut r, mut step) = kept_residual(a, y, limits, x);
     let mut size = rms(&r);
     for round in 0..ROUNDS {
         if size <= CONTENT {
@@ -39,7 +39,7 @@ pub fn between(a: &dyn Degradation, y: &[f32], x: &mut [f32]) {
             step = free_step(a, &r, x);
         }
         let moved: Vec<f32> = x.iter().zip(&step).map(|(v, s)| (v + s).clamp(-1.0, 1.0)).collect();
-        let (left, next) = kept_residual(a, y, &moved);
+        let (left, next) = kept_residual(a, y, limits, &moved);
         let gained = rms(&left) < 0.95 * size;
         if rms(&left) < size {
             x.copy_from_slice(&moved);
@@ -96,14 +96,25 @@ fn free_step(a: &dyn Degradation, r: &[f32], x: &[f32]) -> Vec<f32> {
 /// `A+ (y - A x)`.
 ///
 /// A picture's file ends at black and white: where `y` is one of them and `A x` beyond, nothing
-/// is amiss.
-pub fn kept_residual(a: &dyn Degradation, y: &[f32], x: &[f32]) -> (Vec<f32>, Vec<f32>) {
+/// is amiss. With `limits` measured values are intervals, and these say where they end.
+pub fn kept_residual(
+    a: &dyn Degradation,
+    y: &[f32],
+    limits: Option<&Limits>,
+    x: &[f32],
+) -> (Vec<f32>, Vec<f32>) {
     let whole = Region::whole(a.scene());
     let mut r = vec![0.0; y.len()];
     a.apply(whole, x, &mut r);
+    let ends = a.is_picture() && limits.is_none();
     for (r, y) in r.iter_mut().zip(y) {
-        let clipped = a.is_picture() && y.abs() >= 1.0 && *r * y.signum() > y.abs();
+        let clipped = ends && y.abs() >= 1.0 && *r * y.signum() > y.abs();
         *r = if clipped { 0.0 } else { y - *r };
+    }
+    if let Some(limits) = limits {
+        let mut gain = vec![0.0; y.len()];
+        a.dc_gain(whole, &mut gain);
+        limits.shorten(y, &gain, &mut r);
     }
     let mut correction = vec![0.0; x.len()];
     a.pinv(whole, &r, &|_| 1.0, &mut correction);

@@ -7,6 +7,7 @@ mod crew;
 mod defaults;
 mod finish;
 pub mod grid;
+mod loosen;
 pub mod order;
 mod pace;
 mod restorer;
@@ -299,25 +300,18 @@ pub(crate) fn check(
         check_camera(a, settings)?;
     }
     if settings.limits.is_some() {
-        check_limits(a, settings)?;
+        check_limits(a)?;
     }
     Ok(())
 }
 
 /// What measured values that are intervals can be used with.
-fn check_limits(a: &dyn Degradation, settings: &Settings) -> Result<()> {
-    let refuse = |expected: &str, found: &str| {
-        Err(Error::Usage(format!("saturation: expected {expected}, found {found}")))
-    };
-    if a.rows_overlap() || !a.is_picture() {
-        let spec = format!("`{}`", a.spec());
-        return refuse("a degradation in which no pixel enters two measured values", &spec);
+fn check_limits(a: &dyn Degradation) -> Result<()> {
+    if a.is_picture() {
+        return Ok(());
     }
-    if settings.sigma_y > 0.0 && settings.mode != Mode::Faithful {
-        // What a draw adds allows for the noise of every measured value, and some have none left.
-        return refuse("no noise, or the mode faithful", "a noisy measurement and the mode sample");
-    }
-    Ok(())
+    let (spec, expected) = (a.spec(), "a degradation that leaves a picture");
+    Err(Error::Usage(format!("saturation: expected {expected}, found `{spec}`")))
 }
 
 /// What noise that differs from value to value can be used with.

@@ -3,7 +3,7 @@
 
 use super::strip::Strip;
 use super::{Misfit, Mode, NoiseRule, Settings};
-use crate::degrade::{CameraNoise, Degradation, weighted};
+use crate::degrade::{Degradation, Limits, pinv_seen, weighted};
 use crate::frame::Region;
 use crate::noise::NoiseField;
 use crate::prior::Prior;
@@ -24,9 +24,32 @@ pub struct Steps<'a> {
 pub struct Buffers {
     residual: Vec<f32>,
     correction: Vec<f32>,
-    /// Standard deviation of the noise of each measured value, where they differ.
+    values: Values,
+}
+
+/// What each measured value says, where they differ.
+#[derive(Default)]
+struct Values {
+    /// Standard deviation of its noise.
     sigmas: Vec<f32>,
+    /// Its singular value; 0 where it says nothing.
     singular: Vec<f32>,
+    /// Whether one of them is an end of the file's range that the estimate lies beyond.
+    is_open: bool,
+}
+
+impl Values {
+    /// Notes the values that say nothing: see [`Limits::is_open`].
+    fn open(&mut self, limits: &Limits, y: &[f32], gain: &[f32], r: &[f32]) {
+        self.is_open = false;
+        let values = self.singular.iter_mut().zip(y).zip(gain).zip(r);
+        for (((s, y), gain), r) in values {
+            if *s > 0.0 && limits.is_open(*y, *gain, *r) {
+                *s = 0.0;
+                self.is_open = true;
+            }
+        }
+    }
 }
 
 impl Buffers {
@@ -34,16 +57,16 @@ impl Buffers {
     pub fn cover(&mut self, other: &Buffers) {
         room(&mut self.residual, other.residual.len());
         room(&mut self.correction, other.correction.len());
-        room(&mut self.sigmas, other.sigmas.len());
-        room(&mut self.singular, other.singular.len());
+        room(&mut self.values.sigmas, other.values.sigmas.len());
+        room(&mut self.values.singular, other.values.singular.len());
     }
 }
 
 /// The weight of a direction of the measurement, from its singular value and its noise.
 type Weight<'a> = &'a dyn Fn(f32, f64) -> f32;
 
-/// Noise (standard deviation) and singular value of each measured value; `None` where the noise
-/// is the same for all.
+/// Noise (standard deviation) and singular value of each measured value, 0 where it says nothing;
+/// `None` where all are alike.
 type Noise<'a> = Option<(&'a [f32], &'a [f32])>;
 
 /// The first `len` values of a buffer that grows to what is needed; what they hold is left from
@@ -156,8 +179,8 @@ impl Steps<'_> {
     ) -> Misfit {
         x0.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
         let (level, next) = (self.settings.levels[k], self.next_level(k));
-        if let Some(camera) = &self.settings.camera {
-            self.look(camera, region, x0, buffers);
+        if self.values_differ() {
+            self.look(region, x0, &mut buffers.values);
         }
         match self.settings.mode {
             Mode::Faithful => {
@@ -180,32 +203,53 @@ impl Steps<'_> {
         }
     }
 
-    /// Noise and singular values of so many measured values, where noise differs between them.
-    fn noise<'b>(&self, sigmas: &'b [f32], singular: &'b [f32], len: usize) -> Noise<'b> {
-        self.settings.camera.map(|_| (&sigmas[..len], &singular[..len]))
+    /// Whether measured values differ in what they say: in their noise, or where there is noise and
+    /// some can lie beyond the file's range. (Without noise a residual of 0 is all it takes.)
+    fn values_differ(&self) -> bool {
+        let Settings { camera, limits, sigma_y, .. } = self.settings;
+        camera.is_some() || limits.is_some() && *sigma_y > 0.0
     }
 
-    /// Notes how strong the camera's noise is in each measured value. The light is that of the
-    /// estimate: the measured values themselves would make what noise has darkened count for more.
-    fn look(&self, camera: &CameraNoise, region: Region, x0: &[f32], buffers: &mut Buffers) {
+    /// Noise and singular values of so many measured values, where these differ.
+    fn noise<'b>(&self, values: &'b Values, len: usize) -> Noise<'b> {
+        let differ = self.settings.camera.is_some() || values.is_open;
+        differ.then(|| (&values.sigmas[..len], &values.singular[..len]))
+    }
+
+    /// Notes how strong the noise is in each measured value. A camera's follows from the light of
+    /// the estimate: the measured values themselves would make what noise has darkened count for
+    /// more.
+    fn look(&self, region: Region, x0: &[f32], values: &mut Values) {
         let len = self.a.measured(region).shape(self.a.measurement().channels).len();
-        let sigmas = room(&mut buffers.sigmas, len);
-        self.a.apply(region, x0, sigmas);
-        camera.sigmas(self.a, region, sigmas);
-        self.a.singular_values(region, room(&mut buffers.singular, len));
+        let sigmas = room(&mut values.sigmas, len);
+        match &self.settings.camera {
+            Some(camera) => {
+                self.a.apply(region, x0, sigmas);
+                camera.sigmas(self.a, region, sigmas);
+            }
+            None => sigmas.fill(self.settings.sigma_y as f32),
+        }
+        self.a.singular_values(region, room(&mut values.singular, len));
     }
 
     /// `x = A+ W r`; `r` is lost.
     fn weigh(&self, region: Region, r: &mut [f32], weight: Weight, noise: Noise, x: &mut [f32]) {
+        let sigma_y = self.settings.sigma_y;
+        let of_frame = |s: f32| weight(s, sigma_y);
         let Some((sigmas, singular)) = noise else {
-            let sigma_y = self.settings.sigma_y;
-            return self.a.pinv(region, r, &|s| weight(s, sigma_y), x);
+            return self.a.pinv(region, r, &of_frame, x);
         };
+        if self.a.rows_overlap() && self.settings.camera.is_none() {
+            return pinv_seen(self.a, singular, r, &of_frame, x);
+        }
         if self.a.rows_overlap() {
+            // So noisy that it does not count, next to weights of about 1.
+            const NOTHING: f32 = 1e6;
             // The weights of `faithful` are 1 / (1 + eta) where the singular value is 1.
-            let eta = |sigma: &f32| 1.0 / weight(1.0, f64::from(*sigma)) - 1.0;
-            let eta: Vec<f32> = sigmas.iter().map(eta).collect();
-            return weighted(self.a, r, &eta, x);
+            let eta = |sigma: f32| 1.0 / weight(1.0, f64::from(sigma)) - 1.0;
+            let values = sigmas.iter().zip(singular);
+            let etas = values.map(|(sigma, s)| if *s > 0.0 { eta(*sigma) } else { NOTHING });
+            return weighted(self.a, r, &Vec::from_iter(etas), x);
         }
         for ((r, sigma), s) in r.iter_mut().zip(sigmas).zip(singular) {
             *r *= if *s > 0.0 { weight(*s, f64::from(*sigma)) } else { 0.0 };
@@ -225,7 +269,8 @@ impl Steps<'_> {
     ) -> Misfit {
         let measured = self.a.measured(region);
         let len = measured.shape(self.a.measurement().channels).len();
-        let residual = room(&mut buffers.residual, len);
+        let Buffers { residual, correction, values } = buffers;
+        let residual = room(residual, len);
         self.a.apply(region, x0, residual);
         y.minus(measured, residual);
         let last = k + 1 == self.settings.levels.len();
@@ -235,16 +280,17 @@ impl Steps<'_> {
             y.read(measured, &mut expected);
             self.a.dc_gain(region, &mut gain);
             if let Some(limits) = &self.settings.limits {
+                if self.values_differ() {
+                    values.open(limits, &expected, &gain, residual);
+                }
                 limits.shorten(&expected, &gain, residual);
             }
             if last {
-                let noise = self.noise(&buffers.sigmas, &buffers.singular, len);
-                misfit = self.misfit(&expected, &gain, residual, noise);
+                misfit = self.misfit(&expected, &gain, residual, self.noise(values, len));
             }
         }
-        let correction = room(&mut buffers.correction, x0.len());
-        let noise = self.noise(&buffers.sigmas, &buffers.singular, len);
-        self.weigh(region, residual, weight, noise, correction);
+        let correction = room(correction, x0.len());
+        self.weigh(region, residual, weight, self.noise(values, len), correction);
         x0.iter_mut().zip(&*correction).for_each(|(x, c)| *x += c);
         misfit
     }
@@ -302,7 +348,7 @@ impl Steps<'_> {
         let unmeasured = unmeasured.map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e);
         let mut noise_out = Buffer::collect(x0.len(), unmeasured);
         if self.settings.sigma_y > 0.0 {
-            // In the range space the noise of the measurement takes part of the budget.
+            // In what is measured the noise of the measurement takes part of the budget.
             let fresh = |s: f32, sigma_y: f64| (range(s, sigma_y).fresh - null.fresh) as f32;
             let kept = |s: f32, sigma_y: f64| (range(s, sigma_y).kept - null.kept) as f32;
             self.spread(region, &z, &fresh, buffers, &mut noise_out);
@@ -326,7 +372,7 @@ impl Steps<'_> {
         let mut av = zeros(self.a.measured(region).shape(channels).len());
         self.a.apply(region, v, &mut av);
         let mut back = zeros(out.len());
-        let noise = self.noise(&buffers.sigmas, &buffers.singular, av.len());
+        let noise = self.noise(&buffers.values, av.len());
         self.weigh(region, &mut av, weight, noise, &mut back);
         out.iter_mut().zip(&*back).for_each(|(o, b)| *o += b);
     }

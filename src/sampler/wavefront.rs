@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuar
 use super::crew::{Crew, Dismissed};
 use super::finish::finish;
 use super::grid::{Grid, Span};
+use super::loosen::loosen;
 use super::order::{Order, Places, Task};
 use super::step::{Buffers, Steps};
 use super::strip::{Rack, Strip};
@@ -282,7 +283,13 @@ impl<'a> Wavefront<'a> {
         let region = full_width(rows.clone(), self.a.scene());
         let support = self.a.classical_support(rows.clone());
         let mut x = zeros(region.shape(self.a.scene().channels).len());
-        self.a.start_rows(rows, &y.rows(support), steps.settings.sigma_y, &mut x);
+        let y = y.rows(support);
+        self.a.start_rows(rows, &y, steps.settings.sigma_y, &mut x);
+        if let Some(limits) = &steps.settings.limits
+            && self.a.rows_overlap()
+        {
+            loosen(&*self.a, &y, limits, steps.settings.sigma_y, &mut x);
+        }
         if let Some(warm) = self.warm {
             warm.start(region, &mut x);
         }

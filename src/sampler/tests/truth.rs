@@ -2,6 +2,7 @@
 
 use super::dense::{Mat, matrix};
 use super::*;
+use crate::degrade::{Linear, LinearMap};
 use crate::prior::Gaussian;
 
 /// `C_ij = variance * rho^distance`, over the pixels of a one-channel scene.
@@ -105,7 +106,6 @@ impl Recursion<'_> {
 
 #[test]
 fn draws_have_the_mean_and_covariance_of_the_linear_recursion() {
-    const DRAWS: u64 = 3000;
     let shape = Shape::new(1, 4, 4);
     let c = covariance(shape, 0.01, 0.7);
     let prior = gaussian(shape, &c);
@@ -127,34 +127,129 @@ fn draws_have_the_mean_and_covariance_of_the_linear_recursion() {
         let pinv = m.t().scaled(1.0 / m.times(&m.t()).at(0, 0));
         let recursion = Recursion { prior: &prior, m: &m, pinv, y: &y_kept, sigma_y, eta, rule };
         let (mean, cov) = recursion.run(&levels, &Mat::column(&a.classical(&y.data)));
+        let drawn = Settings { sigma_y, ..settings(Mode::Sample { eta, rule, seed: 0 }, levels) };
+        compare(&a, &y, &prior, &drawn, &mean, &cov);
+    }
+}
 
-        let n = shape.len();
-        let (mut sum, mut square) = (vec![0.0; n], vec![0.0; n * n]);
-        for seed in 0..DRAWS {
-            let mode = Mode::Sample { eta, rule, seed };
-            let drawn = Settings { sigma_y, ..settings(mode, levels.clone()) };
-            let found = go(&a, &y, &prior, &drawn).unwrap();
-            for i in 0..n {
-                let d = f64::from(found.data[i]) - mean.at(i, 0);
-                sum[i] += d;
-                for j in 0..n {
-                    square[i * n + j] += d * (f64::from(found.data[j]) - mean.at(j, 0));
-                }
+/// Draws often, and holds mean and covariance against what they must be.
+fn compare(
+    a: &dyn Degradation,
+    y: &Frame,
+    prior: &Gaussian,
+    settings: &Settings,
+    mean: &Mat,
+    cov: &Mat,
+) {
+    const DRAWS: u64 = 3000;
+    let (n, spec) = (a.scene().len(), a.spec());
+    let Mode::Sample { eta, rule, .. } = settings.mode else { unreachable!() };
+    let (mut sum, mut square) = (vec![0.0; n], vec![0.0; n * n]);
+    for seed in 0..DRAWS {
+        let drawn = Settings { mode: Mode::Sample { eta, rule, seed }, ..settings.clone() };
+        let found = go(a, y, prior, &drawn).unwrap();
+        for i in 0..n {
+            let d = f64::from(found.data[i]) - mean.at(i, 0);
+            sum[i] += d;
+            for j in 0..n {
+                square[i * n + j] += d * (f64::from(found.data[j]) - mean.at(j, 0));
             }
         }
+    }
+    for i in 0..n {
+        // Five standard errors, and float rounding.
+        let bound = 5.0 * (cov.at(i, i) / DRAWS as f64).sqrt() + 1e-6;
+        let error = sum[i] / DRAWS as f64;
+        assert!(error.abs() < bound, "{spec} mean {i}: {error}");
+        for j in 0..n {
+            let spread = (cov.at(i, i) * cov.at(j, j) + cov.at(i, j).powi(2)) / DRAWS as f64;
+            let error = square[i * n + j] / DRAWS as f64 - cov.at(i, j);
+            assert!(
+                error.abs() < 5.0 * spread.sqrt() + 1e-8,
+                "{spec} {rule:?} covariance {i},{j}: {error} of {}",
+                cov.at(i, j)
+            );
+        }
+    }
+}
+
+/// Every other value of a scene, and the sums of neighbours.
+struct Pairs(Shape);
+
+impl LinearMap for Pairs {
+    fn spec(&self) -> String {
+        "pairs".into()
+    }
+    fn scene(&self) -> Shape {
+        self.0
+    }
+    fn measurement(&self) -> Shape {
+        Shape { channels: 2, ..self.0 }
+    }
+    fn apply(&self, x: &[f32], y: &mut [f32]) {
+        for i in 0..x.len() {
+            y[i] = if i % 2 == 0 { x[i] } else { 0.0 };
+            y[x.len() + i] = x[i] + x[(i + 1) % x.len()];
+        }
+    }
+    fn adjoint(&self, y: &[f32], x: &mut [f32]) {
+        let n = x.len();
         for i in 0..n {
-            // Five standard errors, and float rounding.
-            let bound = 5.0 * (cov.at(i, i) / DRAWS as f64).sqrt() + 1e-6;
-            let error = sum[i] / DRAWS as f64;
-            assert!(error.abs() < bound, "{spec} mean {i}: {error}");
-            for j in 0..n {
-                let spread = (cov.at(i, i) * cov.at(j, j) + cov.at(i, j).powi(2)) / DRAWS as f64;
-                let error = square[i * n + j] / DRAWS as f64 - cov.at(i, j);
-                assert!(
-                    error.abs() < 5.0 * spread.sqrt() + 1e-8,
-                    "{spec} covariance {i},{j}: {error}"
-                );
+            x[i] = y[n + i] + y[n + (i + n - 1) % n] + if i % 2 == 0 { y[i] } else { 0.0 };
+        }
+    }
+    fn measures(&self, out: &mut [f32]) {
+        let n = self.0.len();
+        let measured = |i: usize| i >= n || i.is_multiple_of(2);
+        out.iter_mut().enumerate().for_each(|(i, s)| *s = f32::from(u8::from(measured(i))));
+    }
+}
+
+/// A saturated value that every estimate lies beyond is as good as not measured: draws are those
+/// of the other rows of `A` alone, with all new noise where these measure nothing.
+#[test]
+fn draws_do_not_know_of_saturated_values_that_are_exceeded() {
+    let shape = Shape::new(1, 4, 4);
+    let c = covariance(shape, 0.0025, 0.7);
+    let prior = gaussian(shape, &c);
+    let n = shape.len();
+    // Every other value twice as bright, the others half.
+    let load = |_: &std::path::Path| -> Result<Box<dyn Rows>> {
+        let gains = (0..n).map(|i| if i % 2 == 0 { 0.0 } else { 3.0 }).collect();
+        Ok(Frame::new(shape, gains)?.into())
+    };
+    let uneven = Spec::parse("gain:uneven").unwrap().build(shape, &load).unwrap();
+    let pairs: Box<dyn Degradation> = Box::new(Linear::new(Pairs(shape)).unwrap());
+    let white = 0.3;
+    for (a, singular) in [(uneven, 0.5), (pairs, 1.0)] {
+        let mut gain = vec![0.0; a.measurement().len()];
+        a.dc_gain(Region::whole(shape), &mut gain);
+        let saturated = |i: usize| gain[i] > 1.5;
+        for (sigma_y, rule) in [(0.03, NoiseRule::Split), (0.08, NoiseRule::Ddim)] {
+            let mut x = scene(shape);
+            x.data.iter_mut().for_each(|v| *v *= 0.05);
+            let mut y = measured(&a, &x, sigma_y);
+            for (i, y) in y.data.iter_mut().enumerate() {
+                // Far below what the prior thinks of.
+                *y = if saturated(i) { white + 1.0 - gain[i] } else { *y };
+                assert!(saturated(i) || *y + gain[i] - 1.0 < white);
             }
+            let rows: Vec<usize> = (0..n).step_by(2).collect();
+            let m = Mat::new(n / 2, n, |i, j| if j == rows[i] { singular } else { 0.0 });
+            let seen = Mat::column(&rows.iter().map(|i| y.data[*i]).collect::<Vec<f32>>());
+            let pinv = m.t().scaled(1.0 / (singular * singular));
+            let eta = 0.85;
+            let recursion = Recursion { prior: &prior, m: &m, pinv, y: &seen, sigma_y, eta, rule };
+            let limits = Limits { half: 0.0, black: -9.0, white };
+            let mut start = a.start(&y.data, sigma_y);
+            if a.rows_overlap() {
+                loosen::loosen(&a, &y.data, &limits, sigma_y, &mut start);
+            }
+            let levels = ddpm().geometric(0.2, 0.02, 5);
+            let (mean, cov) = recursion.run(&levels, &Mat::column(&start));
+            let mode = Mode::Sample { eta, rule, seed: 0 };
+            let open = Settings { sigma_y, limits: Some(limits), ..settings(mode, levels) };
+            compare(&a, &y, &prior, &open, &mean, &cov);
         }
     }
 }
