@@ -60,13 +60,11 @@ fn saturation_is_for_all_pictures_and_refused_for_floats() {
     let folder = Folder::new();
     let (clean, y, x) = (clean(&folder), folder.arg("y.png"), folder.arg("x.png"));
     let floats = folder.arg("y.npy");
-    for spec in ["sr:2", "hadamard:0.5"] {
-        ok(&["degrade", &clean, "-o", &floats, "-d", spec]);
-        let output = ddnm(&["restore", &floats, "-o", &x, "-d", spec, "--saturation"]);
-        let errors = String::from_utf8(output.stderr).unwrap();
-        assert_eq!(output.status.code(), Some(2), "{errors}");
-        assert!(errors.contains("saturation: expected"), "{errors}");
-    }
+    ok(&["degrade", &clean, "-o", &floats, "-d", "sr:2"]);
+    let output = ddnm(&["restore", &floats, "-o", &x, "-d", "sr:2", "--saturation"]);
+    let errors = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("saturation: expected"), "{errors}");
     let certificate = folder.arg("c.json");
     for (spec, noise, mode) in [
         ("none", "0", "faithful"),
