@@ -2,21 +2,18 @@
 //!
 //! Prints one table, PSNR in dB over the whole picture, measurement in float. Every task stands
 //! beside its classical estimates and, for noise, beside one evaluation of the prior. With
-//! `-- sweep TASK START,END,STEPS,GENERATIVE,RELAXATION,MOMENTUM ...` (sigma in `[-1, 1]` units) it tries other schedules.
-//! `-- model FILE` uses another prior, `-- only TASK` one task.
+//! `-- sweep SPEC NOISE START,END,STEPS,GENERATIVE,RELAXATION,MOMENTUM ...` (sigma in `[-1, 1]`
+//! units) it tries other schedules. `-- model FILE` uses another prior, `-- only TASK` one task.
 
-use std::ops::ControlFlow;
-use std::path::Path;
+mod common;
 
+use common::{Case, DRAW};
 use ddnm::classical::{bicubic, demosaic, fill};
-use ddnm::degrade::{self, Degradation, Spec};
-use ddnm::frame::{Frame, Region, Rows, Shape};
+use ddnm::degrade::Degradation;
+use ddnm::frame::{Frame, Region, Shape};
+use ddnm::metrics;
 use ddnm::prior::{self, Model, Prior};
-use ddnm::sampler::{self, Defaults, Mode, NoiseRule, Settings, defaults};
-use ddnm::schedule::Level;
-use ddnm::{io, metrics};
-
-const PICTURES: [&str; 3] = ["astronaut", "coffee", "chelsea"];
+use ddnm::sampler::{Defaults, Mode, defaults};
 
 /// A task: its name, its degradation, its noise in code values.
 const TASKS: [(&str, &str, f64); 15] = [
@@ -38,8 +35,6 @@ const TASKS: [(&str, &str, f64); 15] = [
     ("hadamard", "hadamard:0.25", 0.0),
 ];
 
-const DRAW: Mode = Mode::Sample { eta: 0.85, rule: NoiseRule::Split, seed: 0 };
-
 fn main() {
     if let Err(e) = run() {
         eprintln!("quality: {e}");
@@ -52,14 +47,11 @@ fn run() -> ddnm::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
     let after = |word: &str| args.iter().position(|a| a == word).and_then(|i| args.get(i + 1));
     let prior = prior::find(after("model").map(String::as_str))?;
-    let pictures: Vec<Frame> = PICTURES
-        .iter()
-        .map(|name| io::read(Path::new(&format!("tests/assets/{name}.png"))))
-        .collect::<ddnm::Result<_>>()?;
+    let pictures = common::pictures()?;
     if let Some(i) = args.iter().position(|a| a == "sweep") {
-        let task = TASKS.iter().find(|t| Some(&t.0.to_string()) == args.get(i + 1));
-        let (_, spec, noise) = *task.unwrap_or(&TASKS[0]);
-        for schedule in args.iter().skip(i + 2) {
+        let [spec, noise, schedules @ ..] = &args[i + 1..] else { return Ok(()) };
+        let noise = noise.parse().unwrap_or(0.0);
+        for schedule in schedules {
             let v: Vec<f64> = schedule.split(',').filter_map(|v| v.parse().ok()).collect();
             let [start, end, steps, generative, relaxation, momentum] = v[..] else { continue };
             let (steps, generative, momentum) =
@@ -74,8 +66,8 @@ fn run() -> ddnm::Result<()> {
         }
         return Ok(());
     }
-    println!("| task | estimate | {} | mean |", PICTURES.join(" | "));
-    println!("|---|---|{}---|", "---|".repeat(PICTURES.len()));
+    println!("| task | estimate | {} | mean |", common::NAMES.join(" | "));
+    println!("|---|---|{}---|", "---|".repeat(common::NAMES.len()));
     for (task, spec, noise) in TASKS {
         if after("only").is_none_or(|only| only == task) {
             print_task(task, spec, noise, &prior, &pictures)?;
@@ -175,54 +167,4 @@ fn row(
     let cells: Vec<String> = values.iter().map(|v| format!("{v:.2}")).collect();
     println!("| {label} | {} | {mean:.2} |", cells.join(" | "));
     Ok(())
-}
-
-/// The point spread function of a camera that moves: a line of 11 x 7 pixels, two wide.
-fn motion() -> ddnm::Result<Frame> {
-    let (width, height) = (11, 7);
-    let value = |i: usize| {
-        let (y, x) = ((i / width) as f32, (i % width) as f32);
-        let distance = (y - x * (height - 1) as f32 / (width - 1) as f32).abs();
-        2.0 * (1.0 - 0.8 * distance).max(0.0) - 1.0
-    };
-    Frame::new(Shape::new(1, height, width), (0..width * height).map(value).collect())
-}
-
-/// One task on one picture.
-struct Case<'a> {
-    x: &'a Frame,
-    a: Box<dyn Degradation>,
-    y: Frame,
-    sigma_y: f64,
-}
-
-impl Case<'_> {
-    fn new<'a>(spec: &str, noise: f64, x: &'a Frame) -> ddnm::Result<Case<'a>> {
-        let half = |path: &Path| -> ddnm::Result<Box<dyn Rows>> {
-            if path == Path::new("motion") {
-                return Ok(motion()?.into());
-            }
-            // Each pixel is missing with probability one half, all channels together.
-            let shape = Shape { channels: 1, ..x.shape };
-            let field = ddnm::noise::NoiseField { seed: 1, frame: 0, draw: 9 };
-            let value = |i: usize| field.at(0, i / shape.width, i % shape.width).signum();
-            Ok(Frame::new(shape, (0..shape.len()).map(value).collect())?.into())
-        };
-        let a = Spec::parse(spec)?.build(x.shape, &half)?;
-        let sigma_y = noise / 127.5;
-        let y = Frame::new(a.measurement(), degrade::measure(&a, x, sigma_y, 0))?;
-        Ok(Case { x, a, y, sigma_y })
-    }
-
-    fn restore(
-        &self,
-        prior: &Model,
-        mode: Mode,
-        levels: Vec<Level>,
-        d: &Defaults,
-    ) -> ddnm::Result<Frame> {
-        let threads = std::thread::available_parallelism().map_or(1, usize::from);
-        let settings = Settings { threads, ..Settings::new(mode, self.sigma_y, levels).suit(d) };
-        sampler::restore(&self.a, &self.y, prior, &settings, &mut |_| ControlFlow::Continue(()))
-    }
 }

@@ -11,7 +11,8 @@ use ddnm::prior::Prior;
 use ddnm::sampler::{self, Defaults, Mode, NoiseRule, Settings};
 use ddnm::schedule::Level;
 
-const PICTURES: [&str; 3] = ["astronaut", "coffee", "chelsea"];
+/// Names of the [`pictures`].
+pub const NAMES: [&str; 3] = ["astronaut", "coffee", "chelsea"];
 
 /// Height and width of the kernel of a moving camera.
 const MOTION: (usize, usize) = (7, 11);
@@ -23,7 +24,7 @@ pub const DRAW: Mode = Mode::Sample { eta: 0.85, rule: NoiseRule::Split, seed: 0
 
 /// The pictures of `tests/assets` that no model was trained on.
 pub fn pictures() -> ddnm::Result<Vec<Frame>> {
-    PICTURES.iter().map(|name| io::read(Path::new(&format!("tests/assets/{name}.png")))).collect()
+    NAMES.iter().map(|name| io::read(Path::new(&format!("tests/assets/{name}.png")))).collect()
 }
 
 /// A picture, its degradation and a measurement of it in float.
