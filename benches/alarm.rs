@@ -104,13 +104,13 @@ fn parts(name: &str) -> ddnm::Result<Vec<Frame>> {
     Ok(parts)
 }
 
-/// The bounds that these make: least and greatest, and a third of what lies between on both sides.
+/// The bounds that these make: least and greatest, and half of what lies between on both sides.
 fn usual<'a>(seen: impl Iterator<Item = &'a Seen>) -> [f64; 2] {
     let (mut least, mut most) = (f64::MAX, 0.0f64);
     for Seen { rms, .. } in seen {
         (least, most) = (least.min(*rms), most.max(*rms));
     }
-    let margin = (most - least) / 3.0;
+    let margin = (most - least) / 2.0;
     [least - margin, most + margin]
 }
 

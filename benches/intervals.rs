@@ -45,10 +45,12 @@ fn main() {
 }
 
 fn run() -> ddnm::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
+    let only = args.iter().position(|a| a == "only").and_then(|i| args.get(i + 1));
     let prior = prior::bundled()?;
     println!("| degradation | noise | mode | white | exact | rounding open | white open | both |");
     println!("|---|---|---|---|---|---|---|---|");
-    for (spec, noise) in TASKS {
+    for (spec, noise) in TASKS.into_iter().filter(|t| only.is_none_or(|only| only == t.0)) {
         for mode in [Mode::Faithful, DRAW] {
             row(spec, noise, mode, &prior)?;
         }

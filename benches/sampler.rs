@@ -3,6 +3,7 @@
 //! Prints the tables of `docs/sampler.md`: means of PSNR (dB) over parts of 192 x 192 pixels of
 //! the pictures of `tests/assets`, measurements in float. What the library has no setting for is done by a plain loop over whole
 //! frames, [`walk`], which gives the library's results where it does what that does (first table).
+//! `-- only SPEC` makes the rows of one degradation, `-- TABLE` one table.
 
 mod common;
 
@@ -14,7 +15,7 @@ use ddnm::sampler::{Defaults, Mode, defaults};
 use ddnm::schedule::{Diffusion, Level, travel};
 
 /// Degradations, and noise in code values.
-const TASKS: [(&str, f64); 14] = [
+const TASKS: [(&str, f64); 15] = [
     ("bayer:rggb", 0.0),
     ("mask:half", 0.0),
     ("sr:2", 0.0),
@@ -29,6 +30,7 @@ const TASKS: [(&str, f64); 14] = [
     ("sr:2", 25.0),
     ("blur:gauss:1.6", 5.0),
     ("bayer:rggb", 25.0),
+    ("hadamard:0.25", 25.0),
 ];
 
 fn main() {
@@ -68,11 +70,12 @@ impl Way {
 
 fn run() -> ddnm::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).filter(|a| !a.starts_with("--")).collect();
-    let only = |table: &str| args.is_empty() || args.iter().any(|a| a == table);
+    let only = args.iter().position(|a| a == "only").and_then(|i| args.get(i + 1));
+    let wanted = |table: &str| args.is_empty() || only.is_some() || args.iter().any(|a| a == table);
     let prior = prior::bundled()?;
     let pictures: Vec<Frame> = common::pictures()?.iter().map(part).collect::<ddnm::Result<_>>()?;
     let mut tasks = Vec::new();
-    for (spec, noise) in TASKS {
+    for (spec, noise) in TASKS.into_iter().filter(|t| only.is_none_or(|only| only == t.0)) {
         let cases: ddnm::Result<Vec<Case>> =
             pictures.iter().map(|x| Case::new(spec, noise, x)).collect();
         tasks.push(Task { name: format!("`{spec}`, {noise}"), cases: cases? });
@@ -81,7 +84,7 @@ fn run() -> ddnm::Result<()> {
     let tables: [(&str, Table); 4] =
         [("spacing", spacing), ("projection", projection), ("start", start), ("travel", again)];
     for (name, table) in tables {
-        if only(name) {
+        if wanted(name) {
             table(&prior, &tasks)?;
         }
     }

@@ -2,7 +2,7 @@
 
 use super::dct::{Dct, apply_filter};
 use super::krylov;
-use super::linear::wiener;
+use super::linear::{share, wiener};
 use super::{AxisMap, LinearMap, Spectrum};
 use crate::frame::Shape;
 
@@ -158,6 +158,12 @@ impl LinearMap for Blur {
     fn rank(&self) -> Option<usize> {
         let kept = self.singular().filter(|s| s.abs() >= TRUNCATION).count();
         Some(kept * self.scene.channels)
+    }
+
+    fn measured_share(&self, sigma_y: f64) -> Option<f64> {
+        let kept = |s: f32| if s.abs() >= TRUNCATION { s * s } else { 0.0 };
+        let squares: Vec<f32> = self.singular().map(kept).collect();
+        Some(share(squares.into_iter(), sigma_y))
     }
 
     fn axes(&self) -> Option<[AxisMap; 2]> {

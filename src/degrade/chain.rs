@@ -109,6 +109,17 @@ impl LinearMap for Chain {
         TRUNCATION * self.links.iter().map(|l| l.spectrum().max()).product::<f32>()
     }
 
+    fn measured_share(&self, sigma_y: f64) -> Option<f64> {
+        // What comes later makes the measurement weaker, which is as if the noise were stronger.
+        let mut sigma_y = sigma_y;
+        let mut share = 1.0;
+        for link in self.links.iter().rev() {
+            share *= link.measured_share(sigma_y);
+            sigma_y /= f64::from(link.spectrum().max());
+        }
+        Some(share)
+    }
+
     fn measures(&self, out: &mut [f32]) {
         if let Some(last) = self.links.last() {
             last.singular_values(Region::whole(last.scene()), out);

@@ -57,6 +57,11 @@ pub trait LinearMap: Send + Sync {
     fn rank(&self) -> Option<usize> {
         None
     }
+    /// See [`Degradation::measured_share`]; what [`rank`](LinearMap::rank) says, where unknown.
+    fn measured_share(&self, sigma_y: f64) -> Option<f64> {
+        let _ = sigma_y;
+        None
+    }
     /// Sets each of `out` to 1 where something is measured and to 0 where nothing is.
     fn measures(&self, out: &mut [f32]) {
         out.fill(1.0);
@@ -103,6 +108,16 @@ pub trait LinearMap: Send + Sync {
 pub fn wiener(sigma_y: f64, spread: f64) -> impl Fn(f32) -> f32 {
     let eta = ((sigma_y / spread).powi(2)) as f32;
     move |s| if eta == 0.0 { 1.0 } else { s * s / (s * s + eta) }
+}
+
+/// See [`Degradation::measured_share`]: from the squares of singular values of which the largest
+/// is 1.
+pub fn share(squares: impl ExactSizeIterator<Item = f32>, sigma_y: f64) -> f64 {
+    const SPREAD: f64 = 0.5;
+    let eta = (sigma_y / SPREAD).powi(2);
+    let count = squares.len() as f64;
+    let sum: f64 = squares.map(f64::from).filter(|s2| *s2 > 0.0).map(|s2| s2 / (s2 + eta)).sum();
+    (1.0 + eta) * sum / count
 }
 
 /// A [`LinearMap`] as a [`Degradation`].
@@ -259,6 +274,11 @@ impl<T: LinearMap> Degradation for Linear<T> {
             s.iter().filter(|&&s| s > 0.0).count().min(self.scene().len())
         };
         self.map.rank().unwrap_or_else(count)
+    }
+
+    fn measured_share(&self, sigma_y: f64) -> f64 {
+        let counted = || self.rank() as f64 / self.scene().len() as f64;
+        self.map.measured_share(sigma_y).unwrap_or_else(counted)
     }
 
     fn rows_overlap(&self) -> bool {

@@ -226,6 +226,13 @@ pub trait Degradation: Send + Sync {
         }
         count
     }
+    /// The share of the scene's directions that is measured; a direction of singular value `s` counts
+    /// as `s^2 / (s^2 + eta)` to that of a direction of 1, where `eta = (sigma_y / 0.5)^2` is what
+    /// noise is to a scene that varies by 0.5.
+    fn measured_share(&self, sigma_y: f64) -> f64 {
+        let _ = sigma_y;
+        self.rank() as f64 / self.scene().len() as f64
+    }
     /// Whether a scene value can enter more than one measurement, or enter it with a negative
     /// sign: then the range of a picture and the measurement can only be met approximately.
     fn rows_overlap(&self) -> bool {
@@ -301,6 +308,9 @@ impl Degradation for Box<dyn Degradation> {
     }
     fn uncertainty(&self) -> f64 {
         (**self).uncertainty()
+    }
+    fn measured_share(&self, sigma_y: f64) -> f64 {
+        (**self).measured_share(sigma_y)
     }
     fn noise_gain(&self) -> f64 {
         (**self).noise_gain()

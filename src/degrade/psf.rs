@@ -3,7 +3,7 @@
 use rustfft::num_complex::Complex;
 
 use super::fourier::Grid;
-use super::linear::wiener;
+use super::linear::{share, wiener};
 use super::{LinearMap, Spectrum};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Shape};
@@ -153,6 +153,11 @@ impl LinearMap for Psf {
 
     fn truncation(&self) -> f32 {
         if self.smallest >= WELL_CONDITIONED { 0.0 } else { TRUNCATION }
+    }
+
+    fn measured_share(&self, sigma_y: f64) -> Option<f64> {
+        let kept = |s: f32| if s >= self.truncation() { s * s } else { 0.0 };
+        Some(share(self.response.iter().map(|k| kept(k.norm())), sigma_y))
     }
 
     fn held_bytes(&self) -> u64 {

@@ -327,3 +327,36 @@ fn norms_of_unknown_maps_are_measured() {
     // The bound on sums of rows holds for the true one, 0.8 * 1.5.
     assert!(a.max_row_sum() >= 1.2);
 }
+
+#[test]
+fn noise_takes_more_of_what_was_measured_weakly() {
+    let scene = Shape::new(3, 24, 32);
+    let share = |spec: &str, noise: f64| build(spec, scene).measured_share(noise / 127.5);
+    // Directions that were measured all alike, or not at all, are a matter of counting.
+    for (spec, expected) in
+        [("none", 1.0), ("sr:2", 0.25), ("gray", 1.0 / 3.0), ("hadamard:0.5", 0.5)]
+    {
+        for noise in [0.0, 25.0] {
+            assert!((share(spec, noise) - expected).abs() < 1e-6, "{spec}, {noise}");
+        }
+    }
+    // By its definition, from the singular values of one axis after the other.
+    let axis = |k: usize, n: usize| {
+        let taps = [1.0, (-0.5f64).exp(), (-2.0f64).exp(), (-4.5f64).exp(), (-8.0f64).exp()];
+        let sum = 2.0 * taps.iter().sum::<f64>() - 1.0;
+        let wave = |j: usize| (std::f64::consts::PI * (j * k) as f64 / n as f64).cos();
+        (2.0 * (0..5).map(|j| taps[j] * wave(j)).sum::<f64>() - 1.0) / sum
+    };
+    let eta = (25.0f64 / 127.5 / 0.5).powi(2);
+    let counted = (0..24 * 32).map(|i| (axis(i / 32, 24) * axis(i % 32, 32)).powi(2));
+    let expected = counted.map(|s2| (1.0 + eta) * s2 / (s2 + eta)).sum::<f64>() / (24.0 * 32.0);
+    let found = share("blur:gauss:1", 25.0);
+    assert!((found / expected - 1.0).abs() < 0.01, "{found} {expected}");
+    // A kernel's spectrum tells the same; and what is lost on the way to the sensor is as noise.
+    for spec in ["blur:gauss:1", "blur:psf-5x3"] {
+        let (little, much) = (share(spec, 2.0), share(spec, 25.0));
+        assert!(much < 0.7 * little && little < 1.0, "{spec}: {little} {much}");
+        let chain = share(&format!("{spec}+sr:2"), 12.5);
+        assert!((chain / (0.25 * much) - 1.0).abs() < 1e-3, "{spec}: {chain} {much}");
+    }
+}

@@ -40,13 +40,14 @@ pub fn defaults(a: &dyn Degradation, sigma_y: f64, faithful: bool) -> Defaults {
     };
     if uncertainty >= NO_START {
         let start = if faithful { uncertainty } else { 2.0 * uncertainty };
+        let end = uncertainty / 33.0;
         if !faithful {
-            let end = (uncertainty / 33.0).max(sigma_y.min(start));
-            return Defaults { steps: 16, start, end, ..plain };
+            return Defaults { steps: 16, start, end: end.max(sigma_y.min(start)), ..plain };
         }
-        let end = (uncertainty / 33.0).max((0.5 * sigma_y).min(start));
-        let (relaxation, momentum) = (relaxation(a), MOMENTUM);
-        return Defaults { steps: 16, start, end, relaxation, momentum, ..plain };
+        // What a step takes for the scene's is mostly what was not measured: of noise it is far
+        // less than the level says, so the measurement counts for much more.
+        let relaxation = 2.5 / measured(a, sigma_y);
+        return Defaults { steps: 16, start, end, relaxation, momentum: MOMENTUM, ..plain };
     }
     if !faithful {
         return plain;
@@ -63,7 +64,7 @@ pub fn defaults(a: &dyn Degradation, sigma_y: f64, faithful: bool) -> Defaults {
         let fall = if uncertainty > noise { 12.0 } else { 6.5 };
         let end = (start / fall).max(LEAST).min(start);
         let steps = 1 + ((end / start).ln() / RATIO.ln()).round() as usize;
-        return Defaults { steps, start, end, relaxation: relaxation(a), ..plain };
+        return Defaults { steps, start, end, relaxation: relaxation(a, sigma_y), ..plain };
     }
     let start = uncertainty.max(0.01);
     if start < GOOD_START {
@@ -75,9 +76,37 @@ pub fn defaults(a: &dyn Degradation, sigma_y: f64, faithful: bool) -> Defaults {
 /// How much more than by its noise the measurement counts in a step, see
 /// [`Settings::relaxation`](super::Settings::relaxation): the less of the scene was measured, the
 /// more of what was is smoothed away with the rest.
-fn relaxation(a: &dyn Degradation) -> f64 {
+fn relaxation(a: &dyn Degradation, sigma_y: f64) -> f64 {
+    // More than this amplifies noise.
+    const MOST: f64 = 5.0;
+    measured(a, sigma_y).sqrt().recip().min(MOST)
+}
+
+/// The share of the scene that is measured, a 64th to 1.
+fn measured(a: &dyn Degradation, sigma_y: f64) -> f64 {
     // Where there is no colour, brightness is the scene.
-    let channels = if a.loses_colour() { a.scene().channels } else { 1 };
-    let measured = (channels * a.rank()) as f64 / a.scene().len() as f64;
-    measured.clamp(1.0 / 64.0, 1.0).sqrt().recip()
+    let channels = if a.loses_colour() { a.scene().channels as f64 } else { 1.0 };
+    (channels * a.measured_share(sigma_y)).clamp(1.0 / 64.0, 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::degrade::Spec;
+    use crate::frame::Shape;
+
+    #[test]
+    fn the_less_was_measured_the_more_it_counts() {
+        let load = |_: &std::path::Path| unreachable!();
+        let of = |spec: &str, noise: f64| {
+            let a = Spec::parse(spec).unwrap().build(Shape::new(3, 64, 64), &load).unwrap();
+            defaults(&a, noise / 127.5, true).relaxation
+        };
+        assert_eq!(of("none", 25.0), 1.0);
+        assert_eq!(of("sr:2", 25.0), 2.0);
+        assert!(of("blur:gauss:1.6", 2.0) > of("blur:gauss:0.8", 2.0));
+        assert!(of("blur:gauss:1.6", 25.0) > of("blur:gauss:1.6", 2.0));
+        assert_eq!(of("sr:8", 5.0), 5.0);
+        assert!((of("hadamard:0.25", 5.0) - 10.0).abs() < 0.1);
+    }
 }
