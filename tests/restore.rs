@@ -293,18 +293,28 @@ fn an_interrupted_restoration_leaves_nothing() {
     }
 }
 
-/// A model that calculates in 8 bits says so, and restores as well.
+/// A model that asks for arithmetic in 8 bits says so, certificates say what was done, and it
+/// restores as well.
 #[test]
 fn arithmetic_in_8_bits_is_named() {
     let folder = Folder::new();
     let bundled = concat!(env!("CARGO_MANIFEST_DIR"), "/models/patch-s.ddnm");
     let (model, y) = (folder.arg("int8.ddnm"), folder.arg("y.png"));
     ok(&["pack", bundled, "-o", &model, "--weights", "int8", "--arithmetic", "int8"]);
-    assert_eq!(json(&ok(&["inspect", &model, "--json"]))["arithmetic"], "int8");
+    let inspected = json(&ok(&["inspect", &model, "--json"]));
+    assert_eq!(inspected["asked_arithmetic"], "int8");
+    // Processors without products of bytes do it in single precision.
+    let done = inspected["arithmetic"].as_str().unwrap();
+    let pinned = std::process::Command::new(env!("CARGO_BIN_EXE_ddnm"))
+        .args(["inspect", &model])
+        .env("DDNM_KERNEL", "portable")
+        .output();
+    let pinned = String::from_utf8(pinned.unwrap().stdout).unwrap();
+    assert!(pinned.contains("f32 (the file asks for int8"), "{pinned}");
     io::write(y.as_ref(), &part("chelsea.png", 100, 100, 32, 24), 8).unwrap();
     let (out, proof) = (folder.arg("x.png"), folder.arg("proof.json"));
     let task = ["restore", &y, "-o", &out, "-d", "sr:2", "--certificate", &proof];
-    for (arguments, name) in [(&["--model", &model][..], "int8"), (&[], "f32")] {
+    for (arguments, name) in [(&["--model", &model][..], done), (&[], "f32")] {
         ok(&[&task[..], arguments].concat());
         let certificate = json(&std::fs::read_to_string(&proof).unwrap());
         assert_eq!(certificate["model"]["arithmetic"], name);

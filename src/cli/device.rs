@@ -60,7 +60,7 @@ impl Place {
     }
 
     /// Where a restoration runs.
-    pub fn suits(&self, _a: &dyn Degradation, _settings: &Settings) -> Result<&Place> {
+    pub fn suits(&self, _: &dyn Degradation, _: &Model, _: &Settings) -> Result<&Place> {
         Ok(self)
     }
 
@@ -110,11 +110,12 @@ impl Place {
     /// Where a restoration runs: on the processor, where a GPU cannot.
     ///
     /// # Errors
-    /// [`Error::Usage`](crate::Error::Usage) where a GPU is insisted on and cannot.
-    pub fn suits(&self, a: &dyn Degradation, settings: &Settings) -> Result<&Place> {
+    /// Where a GPU is insisted on and cannot: [`Error::Usage`](crate::Error::Usage) for what is
+    /// asked of it, [`Error::Model`](crate::Error::Model) for a packed model alone.
+    pub fn suits(&self, a: &dyn Degradation, prior: &Model, settings: &Settings) -> Result<&Place> {
         let Place::Gpu { insists, .. } = self else { return Ok(self) };
-        match crate::device::takes(a, settings) {
-            Ok(_) => Ok(self),
+        match crate::device::takes(a, settings).and_then(|_| prior.check_onnx()) {
+            Ok(()) => Ok(self),
             Err(why) if *insists => Err(why),
             Err(why) => {
                 log::warn!("restoring on the processor: {why}");

@@ -27,7 +27,8 @@ pub fn run(args: Inspect) -> Result<()> {
             "prediction": format!("{:?}", manifest.prediction).to_lowercase(),
             "conditioning": format!("{:?}", manifest.conditioning).to_lowercase(),
             "multiple": manifest.multiple, "tile": manifest.tile,
-            "arithmetic": prior.arithmetic().name(), "weight_bytes": bytes, "window": side,
+            "arithmetic": prior.arithmetic().name(),
+            "asked_arithmetic": prior.asked_arithmetic().name(), "weight_bytes": bytes, "window": side,
             "multiply_accumulates_per_pixel": per_pixel,
             "layers": layers.iter().map(layer).collect::<Vec<_>>(),
         });
@@ -52,7 +53,14 @@ pub fn run(args: Inspect) -> Result<()> {
         line("halo", format!("{} pixels up to sigma {}", halo.pixels, halo.sigma));
     }
     line("weights", format!("{bytes} bytes"));
-    line("arithmetic", prior.arithmetic().name().into());
+    let (arithmetic, asked) = (prior.arithmetic(), prior.asked_arithmetic());
+    let why = match arithmetic == asked {
+        true => String::new(),
+        false => {
+            format!(" (the file asks for {}; no products of bytes here)", asked.name())
+        }
+    };
+    line("arithmetic", format!("{}{why}", arithmetic.name()));
     line("operations", format!("{per_pixel:.0} multiply-accumulates per pixel"));
     line("layers", format!("of a {side}x{side} window, with their multiply-accumulates"));
     for l in &layers {

@@ -142,6 +142,12 @@ unsafe fn run<S: Simd>(memory: *mut f32, job: &Conv, packed: &[f32], epilogue: E
 }
 
 /// The epilogue of `lanes` sums of one pixel, at `at` in the grid.
+///
+/// # Safety
+///
+/// The instruction set of `S` is there; `sums` can be read and `memory + offset + at`, and the
+/// residual's place there, read and written for `lanes` floats rounded up to whole vectors; the bias
+/// goes on for as many from `channel`.
 #[inline(always)]
 pub(super) unsafe fn finish<S: Simd>(
     sums: *const f32,

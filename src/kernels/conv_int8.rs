@@ -119,6 +119,10 @@ struct Block {
 
 /// The largest value, or magnitude if `signed`. Not a number if one of the values is not finite,
 /// so that the result of the convolution is none either.
+///
+/// # Safety
+///
+/// The instruction set of `S` is there; `x` can be read for `len` floats, a multiple of 32.
 #[inline(always)]
 unsafe fn largest<S: Simd>(x: *const f32, len: usize, signed: bool) -> f32 {
     // As many floats as every grid is a multiple of, in vectors that do not wait for each other.
@@ -159,6 +163,11 @@ unsafe fn largest<S: Simd>(x: *const f32, len: usize, signed: bool) -> f32 {
 
 /// Arranges a block of weights as [`Dot::rank4`] takes it, `[taps][in, padded / 4]` of four rows;
 /// padding is zero. Adds each column up in `block.starts`.
+///
+/// # Safety
+///
+/// The instruction set of `D` is there; `packed` has room for all taps of the padded inputs, times
+/// the block's width.
 #[inline(always)]
 unsafe fn pack<D: Dot>(
     numbers: &[i8],
@@ -199,6 +208,10 @@ unsafe fn pack<D: Dot>(
 }
 
 /// The products of one block of output channels, and the epilogue.
+///
+/// # Safety
+///
+/// As of [`run`]; `quantized` holds the whole input, `packed` what [`pack`] wrote for `block`.
 #[inline(always)]
 unsafe fn products<D: Dot>(
     memory: *mut f32,
@@ -250,6 +263,11 @@ unsafe fn products<D: Dot>(
 
 /// `count <= ROWS` rows times a block of weights, times the block's factors, to memory: row `r` to
 /// `out + r * BLOCK`.
+///
+/// # Safety
+///
+/// The instruction set of `D` is there; `a` can be read for `count` rows as `rows` says, `b` for a
+/// block of packed weights; `out` has room for `count * BLOCK` floats.
 #[inline(always)]
 unsafe fn sums<D: Dot>(
     a: *const D::Input,
@@ -292,6 +310,11 @@ unsafe fn sums<D: Dot>(
     }
 }
 
+/// [`sums`] of `R` rows and `N` vectors.
+///
+/// # Safety
+///
+/// As of [`sums`].
 #[inline(always)]
 unsafe fn sums_of<D: Dot, const R: usize, const N: usize>(
     a: *const D::Input,

@@ -95,6 +95,11 @@ impl Isa {
         }
     }
 
+    /// Whether it has products of bytes.
+    pub fn has_dots(self) -> bool {
+        self != self.in_floats()
+    }
+
     /// The name in certificates and in `DDNM_KERNEL`.
     pub fn name(self) -> &'static str {
         match self {

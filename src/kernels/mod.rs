@@ -31,6 +31,8 @@ mod simd;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_between;
+#[cfg(test)]
 mod tests_int8;
 mod transforms;
 mod winograd;

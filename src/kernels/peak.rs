@@ -19,6 +19,9 @@ pub fn peak(isa: Isa, rounds: usize) -> (usize, f32) {
     (found[0] as usize * rounds, found[1..].iter().sum())
 }
 
+/// # Safety
+///
+/// The instruction set of `S` is there.
 #[inline(always)]
 unsafe fn run<S: Simd>(rounds: usize, found: &mut [f32; 1 + BLOCK]) {
     // SAFETY: the caller's promise.

@@ -30,6 +30,9 @@ pub fn pointwise(
     dispatch!(isa, run_pointwise(memory: *mut f32, from: View, to: View, scale: &[f32], shift: &[f32], activation: Activation));
 }
 
+/// # Safety
+///
+/// As checked by [`pointwise`]; the instruction set of `S` is there.
 #[inline(always)]
 unsafe fn run_pointwise<S: Simd>(
     memory: *mut f32,
@@ -66,6 +69,9 @@ pub fn add(isa: Isa, memory: &mut [f32], from: View, other: View, to: View) {
     dispatch!(isa, run_add(memory: *mut f32, from: View, other: View, to: View));
 }
 
+/// # Safety
+///
+/// As checked by [`add`]; the instruction set of `S` is there.
 #[inline(always)]
 unsafe fn run_add<S: Simd>(memory: *mut f32, from: View, other: View, to: View) {
     let grid = from.grid;
@@ -95,6 +101,9 @@ pub fn moments(isa: Isa, memory: &[f32], view: View, center: &[f32], power: u32,
     dispatch!(isa, run_moments(memory: &[f32], view: View, center: &[f32], power: u32, out: &mut [f64]));
 }
 
+/// # Safety
+///
+/// As checked by [`moments`]; the instruction set of `S` is there.
 #[inline(always)]
 unsafe fn run_moments<S: Simd>(
     memory: &[f32],

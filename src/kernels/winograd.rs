@@ -172,6 +172,11 @@ unsafe fn run<S: Simd>(
 
 /// `G g G^T` for one block of output channels: from `[in][taps][columns]` to
 /// `[frequencies][in][width]`.
+///
+/// # Safety
+///
+/// The instruction set of `S` is there; `block` has room for `FREQUENCIES` times
+/// [`frequency_len`] floats.
 #[inline(always)]
 unsafe fn weights_block<S: Simd>(
     matrix: &[f32],
@@ -215,6 +220,10 @@ fn opaque(pointer: *mut f32) -> *mut f32 {
 }
 
 /// Columns `lane..` of the row that starts at `row`; zeros where it has no more columns.
+///
+/// # Safety
+///
+/// The instruction set of `S` is there.
 #[inline(always)]
 unsafe fn load_part<S: Simd>(matrix: &[f32], row: usize, lane: usize, columns: usize) -> S::V {
     let known = S::LANES.min(columns.saturating_sub(lane));
@@ -232,6 +241,12 @@ unsafe fn load_part<S: Simd>(matrix: &[f32], row: usize, lane: usize, columns: u
 }
 
 /// The products over input channels, for `count` tiles and one block of output channels.
+///
+/// # Safety
+///
+/// The instruction set of `S` is there; `spectrum` holds `count` tiles of `FREQUENCIES * depth`
+/// floats, `block` what [`weights_block`] wrote, and `sums` has room for `count` tiles of
+/// `FREQUENCIES * BLOCK` floats.
 #[inline(always)]
 unsafe fn products<S: Simd>(
     spectrum: *const f32,
@@ -259,6 +274,11 @@ unsafe fn products<S: Simd>(
 }
 
 /// `B^T d B` of the window that starts at `window`, for all channels.
+///
+/// # Safety
+///
+/// The instruction set of `S` is there; `window` is the top left of `IN` x `IN` pixels of the padded
+/// input, all of it readable; `spectrum` has room for `FREQUENCIES` times a pixel's floats.
 #[inline(always)]
 unsafe fn input_tile<S: Simd>(window: *const f32, job: &Winograd, spectrum: *mut f32) {
     let (row, pixel) = (job.input.grid.row(), job.input.grid.pixel());
@@ -290,6 +310,12 @@ unsafe fn input_tile<S: Simd>(window: *const f32, job: &Winograd, spectrum: *mut
 }
 
 /// `A^T m A` of the sums of one tile and vector of channels, and the epilogue.
+///
+/// # Safety
+///
+/// The instruction set of `S` is there; `sums` holds the `FREQUENCIES * BLOCK` sums of a tile, from
+/// the vector of channels that is wanted; `(y, x)` lies in the output, whose place in `memory`, and the
+/// residual's, can be read and written.
 #[inline(always)]
 unsafe fn output_tile<S: Simd>(
     sums: *const f32,

@@ -225,6 +225,17 @@ impl Network {
         self.layers.get(value.checked_sub(self.inputs.len())?)
     }
 
+    /// The same network with all its convolutions in single precision.
+    pub fn in_floats(&self) -> Network {
+        let mut network = self.clone();
+        for layer in &mut network.layers {
+            if let Op::Conv(conv) = &mut layer.op {
+                conv.arithmetic = Arithmetic::F32;
+            }
+        }
+        network
+    }
+
     /// The arithmetic of its convolutions: 8 bits if one of them uses them.
     pub fn arithmetic(&self) -> Arithmetic {
         let int8 = |l: &Layer| matches!(&l.op, Op::Conv(c) if c.arithmetic == Arithmetic::Int8);

@@ -126,11 +126,24 @@ impl Model {
     ) -> Result<tract_core::internal::TypedModel> {
         match &self.source {
             Source::Onnx(model) => model.graph(batch, height, width),
-            Source::Packed(_) => {
-                let expected = "an ONNX model, which graphs for devices are made from";
-                Err(Error::model(&self.path, expected, "a packed one"))
-            }
+            Source::Packed(_) => Err(self.no_graph()),
         }
+    }
+
+    /// Checks that the model can become a graph: a packed one cannot.
+    ///
+    /// # Errors
+    /// [`Error::Model`].
+    #[cfg(feature = "cuda")]
+    pub fn check_onnx(&self) -> Result<()> {
+        if self.is_packed() { Err(self.no_graph()) } else { Ok(()) }
+    }
+
+    #[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
+    fn no_graph(&self) -> Error {
+        let expected = "an ONNX model (or its manifest beside the packed one), which graphs for \
+                        devices are made from";
+        Error::model(&self.path, expected, "a packed one")
     }
 
     /// What lies between states and the network at one level.
@@ -148,13 +161,19 @@ impl Model {
         }
     }
 
-    /// How the convolutions calculate, if all of the model is ours.
-    pub fn arithmetic(&self) -> Arithmetic {
+    /// How the file asks the convolutions to calculate.
+    pub fn asked_arithmetic(&self) -> Arithmetic {
         match &self.source {
             Source::Packed(packed) => packed.network.arithmetic(),
             #[cfg(feature = "onnx")]
             Source::Onnx(_) => Arithmetic::F32,
         }
+    }
+
+    /// How they calculate: in 8 bits only where the file asks for it and the processor has products
+    /// of bytes, since everywhere else Winograd's method in single precision is faster.
+    pub fn arithmetic(&self) -> Arithmetic {
+        if self.isa.has_dots() { self.asked_arithmetic() } else { Arithmetic::F32 }
     }
 
     /// The packed file of this model, with its weights in `format` and arithmetic in `f32`.
@@ -231,7 +250,13 @@ impl Model {
             Ok(Compiled::Whole(Arc::new(plan)))
         };
         let plan = match &self.source {
-            Source::Packed(packed) => whole(packed.network.clone(), packed.store.clone())?,
+            Source::Packed(packed) => {
+                let network = match self.arithmetic() == packed.network.arithmetic() {
+                    true => packed.network.clone(),
+                    false => Arc::new(packed.network.in_floats()),
+                };
+                whole(network, packed.store.clone())?
+            }
             #[cfg(feature = "onnx")]
             Source::Onnx(model) => match model.compile(height, width, self.isa)? {
                 super::onnx::Parts::Whole(network, store) => whole(network, store)?,

@@ -48,7 +48,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     .settings(&a, prior)?;
     settings.limits = job::limits(args.saturation, &file.origin)?;
     sampler::check(&a, a.measurement(), prior, &settings)?;
-    let place = place.suits(&a, &settings)?;
+    let place = place.suits(&a, prior, &settings)?;
 
     let draws = spread::draws(args.samples, spread_name, settings.mode)?;
     let spread_bytes = if draws > 1 { Spread::bytes(a.scene()) } else { 0 };

@@ -9,7 +9,7 @@ const TOLERANCE: f32 = 1e-4;
 /// touched by that.
 const TOLERANCE_F16: f32 = 5e-3;
 
-const SPECS: [&str; 16] = [
+pub const SPECS: [&str; 16] = [
     "none",
     "sr:2",
     "sr:3",
@@ -28,8 +28,8 @@ const SPECS: [&str; 16] = [
     "sr:2+bayer:grbg",
 ];
 
-const SPLIT: Mode = Mode::Sample { eta: 0.85, rule: NoiseRule::Split, seed: 3 };
-const DDIM: Mode = Mode::Sample { eta: 0.7, rule: NoiseRule::Ddim, seed: 4 };
+pub const SPLIT: Mode = Mode::Sample { eta: 0.85, rule: NoiseRule::Split, seed: 3 };
+pub const DDIM: Mode = Mode::Sample { eta: 0.7, rule: NoiseRule::Ddim, seed: 4 };
 
 #[test]
 fn every_operator_in_every_mode() {

@@ -1,6 +1,7 @@
 //! Every operator of every step stands in the table, and the table is of the version in use.
 
 use super::super::table;
+use super::equality::{DDIM, SPECS, SPLIT};
 use super::*;
 
 /// The steps of a restoration, decluttered.
@@ -19,21 +20,23 @@ fn left_behind(
 
 #[test]
 fn no_node_of_any_step_is_left_behind() {
-    let draw = Mode::Sample { eta: 0.85, rule: NoiseRule::Split, seed: 3 };
-    for (name, shape) in [("patch-xs", Shape::new(3, 37, 42)), ("patch-s", Shape::new(3, 24, 24))] {
-        let model = model(name);
-        for spec in ["none", "sr:3", "gain:ramp+gray+sr:2", "bayer:rggb", "blur:gauss:1.2"] {
-            for (mode, precision) in [(Mode::Faithful, Precision::F16), (draw, Precision::F32)] {
-                let settings = settings(&model, mode, 0.1, 2);
-                let left = left_behind(spec, shape, &model, &settings, precision);
-                assert!(
-                    left.is_empty(),
-                    "{name}, {spec}, {mode:?}, {precision:?}:\n{}",
-                    left.join("\n")
-                );
+    let model = model("patch-xs");
+    for spec in SPECS {
+        for (mode, precision) in
+            [(Mode::Faithful, Precision::F16), (SPLIT, Precision::F32), (DDIM, Precision::F16)]
+        {
+            for sigma_y in [0.0, 0.1] {
+                check(spec, Shape::new(3, 37, 42), &model, mode, sigma_y, precision);
             }
         }
     }
+    let larger = self::model("patch-s");
+    check("sr:2", Shape::new(3, 24, 24), &larger, Mode::Faithful, 0.1, Precision::F32);
+}
+
+fn check(spec: &str, shape: Shape, model: &Model, mode: Mode, sigma_y: f64, precision: Precision) {
+    let left = left_behind(spec, shape, model, &settings(model, mode, sigma_y, 2), precision);
+    assert!(left.is_empty(), "{spec}, {mode:?}, {sigma_y}, {precision:?}:\n{}", left.join("\n"));
 }
 
 #[test]
