@@ -38,46 +38,56 @@ struct Sums {
 }
 
 impl Sums {
-    /// Of a region: `x` and `y` hold its scene and its measurement. Unmeasured values do not
-    /// count; with `limits` it is the distance to each value's interval that does.
-    fn new(
-        a: &dyn Degradation,
-        region: Region,
-        x: &[f32],
-        y: &[f32],
-        limits: Option<&Limits>,
-    ) -> Sums {
-        let mut r = vec![0.0; y.len()];
-        a.apply(region, x, &mut r);
-        r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
-        if let Some(limits) = limits {
-            let mut gain = vec![0.0; y.len()];
-            a.dc_gain(region, &mut gain);
-            limits.shorten(y, &gain, &mut r);
-        }
-        let mut s = vec![0.0; y.len()];
-        a.singular_values(region, &mut s);
-        let mut sums = Sums::default();
-        for (r, s) in r.iter().zip(&s) {
+    /// Counts residuals `r` where something was measured: where the singular value `s` is not 0.
+    fn count(&mut self, r: &[f32], s: &[f32]) {
+        for (r, s) in r.iter().zip(s) {
             if *s > 0.0 {
                 let r = f64::from(*r) * CODES;
-                sums.max = if r.is_nan() { r } else { sums.max.max(r.abs()) };
-                sums.squares += r * r;
-                sums.count += 1;
+                self.max = self.max.max(r.abs());
+                self.squares += r * r;
+                self.count += 1;
             }
         }
-        sums
     }
 
     fn add(&mut self, other: Sums) {
-        self.max = if other.max.is_nan() { other.max } else { self.max.max(other.max) };
+        self.max = self.max.max(other.max);
         self.squares += other.squares;
         self.count += other.count;
     }
 
     fn residual(&self) -> Residual {
-        Residual { max: self.max, rms: (self.squares / self.count.max(1) as f64).sqrt() }
+        // A maximum passes over what is not a number; a sum does not.
+        let max = if self.squares.is_nan() { f64::NAN } else { self.max };
+        Residual { max, rms: (self.squares / self.count.max(1) as f64).sqrt() }
     }
+}
+
+/// `y - A x` of a region, of which `x` and `y` hold the scene and the measurement; with `limits`
+/// the distance to each value's interval.
+fn distances(
+    a: &dyn Degradation,
+    region: Region,
+    x: &[f32],
+    y: &[f32],
+    limits: Option<&Limits>,
+) -> Vec<f32> {
+    let mut r = vec![0.0; y.len()];
+    a.apply(region, x, &mut r);
+    r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
+    if let Some(limits) = limits {
+        let mut gain = vec![0.0; y.len()];
+        a.dc_gain(region, &mut gain);
+        limits.shorten(y, &gain, &mut r);
+    }
+    r
+}
+
+/// The singular values of a region, one per measured value.
+fn singular_values(a: &dyn Degradation, region: Region) -> Vec<f32> {
+    let mut s = vec![0.0; a.measured(region).shape(a.measurement().channels).len()];
+    a.singular_values(region, &mut s);
+    s
 }
 
 /// The residual of a picture; unmeasured values do not count.
@@ -89,7 +99,8 @@ pub fn residual(a: &dyn Degradation, y: &Frame, x: &Frame) -> Residual {
         let measured = a.measured(region);
         let mut expected = vec![0.0; measured.shape(a.measurement().channels).len()];
         crop(&y.data, y.shape, measured, &mut expected);
-        sums.add(Sums::new(a, region, &part, &expected, None));
+        let r = distances(a, region, &part, &expected, None);
+        sums.count(&r, &singular_values(a, region));
     }
     sums.residual()
 }
@@ -136,27 +147,28 @@ impl<'a> Tally<'a> {
         let Finished { region, x, y, misfit } = *part;
         self.misfit.add(misfit);
         let limits = self.limits.as_ref();
-        self.exact.add(Sums::new(self.a, region, x, y, limits));
+        let s = singular_values(self.a, region);
+        self.exact.count(&distances(self.a, region, x, y, limits), &s);
         if self.exactly && self.a.rows_overlap() {
             let of = |x: &[f32]| rms(&kept_residual(self.a, y, limits, x).0) * CODES;
             self.kept = Some((of(x), of(written)));
         }
+        let r = distances(self.a, region, written, y, limits);
         if self.a.reach() == Reach::Global {
-            self.written.add(Sums::new(self.a, region, written, y, limits));
+            self.written.count(&r, &s);
             return;
         }
         let measured = self.a.measured(region);
-        let (scene, measurement) = (self.a.scene().channels, self.a.measurement().channels);
         let row = self.grid.rows.partition_point(|r| r.core_end <= region.y);
         for (i, column) in self.grid.columns.iter().enumerate() {
             let tile = Region { x: column.core, width: column.core_end - column.core, ..region };
-            let mut x = vec![0.0; tile.shape(scene).len()];
-            crop(written, region.shape(scene), Region { y: 0, ..tile }, &mut x);
             let of = self.a.measured(tile);
-            let mut expected = vec![0.0; of.shape(measurement).len()];
-            let inside = Region { y: 0, x: of.x - measured.x, ..of };
-            crop(y, measured.shape(measurement), inside, &mut expected);
-            let sums = Sums::new(self.a, tile, &x, &expected, limits);
+            let mut sums = Sums::default();
+            for line in 0..self.a.measurement().channels * measured.height {
+                let start = line * measured.width + of.x - measured.x;
+                let line = start..start + of.width;
+                sums.count(&r[line.clone()], &s[line]);
+            }
             self.written.add(sums);
             self.tiles[row * self.grid.columns.len() + i].add(sums);
         }
@@ -193,17 +205,29 @@ pub fn operator_hash(a: &dyn Degradation) -> String {
     let mut hash = Sha256::new();
     hash.update(format!("{}|{}|{}|", a.spec(), a.scene(), a.measurement()));
     if a.rows_overlap() {
-        a.contents().iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+        update(&mut hash, &a.contents());
         return hex(&hash.finalize());
     }
+    let mut values = Vec::new();
     for region in blocks(a) {
-        let mut values = vec![0.0; a.measured(region).shape(a.measurement().channels).len()];
+        values.resize(a.measured(region).shape(a.measurement().channels).len(), 0.0);
         a.singular_values(region, &mut values);
-        values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+        update(&mut hash, &values);
         a.dc_gain(region, &mut values);
-        values.iter().for_each(|v: &f32| hash.update(v.to_le_bytes()));
+        update(&mut hash, &values);
     }
     hex(&hash.finalize())
+}
+
+/// Adds values as little-endian bytes: many at a time, since each call costs more than a value.
+fn update(hash: &mut Sha256, values: &[f32]) {
+    let mut bytes = [0; 1 << 12];
+    for values in values.chunks(bytes.len() / size_of::<f32>()) {
+        for (to, v) in bytes.chunks_exact_mut(size_of::<f32>()).zip(values) {
+            to.copy_from_slice(&v.to_le_bytes());
+        }
+        hash.update(&bytes[..size_of_val(values)]);
+    }
 }
 
 /// SHA-256 of some bytes, in hexadecimal.
@@ -326,7 +350,11 @@ impl Evidence<'_> {
             "result": { "sha256": self.file, "bits": self.bits,
                         "width": a.scene().width, "height": a.scene().height,
                         "channels": a.scene().channels },
-            "operator": { "spec": a.spec(), "sha256": operator_hash(a) },
+            "operator": {
+                "spec": a.spec(), "sha256": operator_hash(a),
+                // Directions with smaller singular values count as not measured.
+                "truncation": a.truncation(),
+            },
             "model": {
                 "name": prior.name,
                 "sha256": prior.sha256,

@@ -11,11 +11,13 @@ use crate::sampler::Finished;
 pub struct Rounding {
     bits: u8,
     hash: Sha256,
+    /// A row's code values, little-endian.
+    codes: Vec<u8>,
 }
 
 impl Rounding {
     pub fn new(header: &Header) -> Rounding {
-        Rounding { bits: header.bits, hash: Sha256::new() }
+        Rounding { bits: header.bits, hash: Sha256::new(), codes: Vec::new() }
     }
 
     /// Rounds finished rows, gives them to the file, and returns them as [`Finished::x`].
@@ -37,9 +39,11 @@ impl Rounding {
 
     fn count(&mut self, row: &[f32]) {
         // Code values are what has a checksum; the floats follow from them.
-        let codes: Vec<u8> =
-            row.iter().flat_map(|&v| to_code(v, self.bits).to_le_bytes()).collect();
-        self.hash.update(&codes);
+        self.codes.resize(2 * row.len(), 0);
+        for (code, v) in self.codes.chunks_exact_mut(2).zip(row) {
+            code.copy_from_slice(&to_code(*v, self.bits).to_le_bytes());
+        }
+        self.hash.update(&self.codes);
     }
 
     /// Checks that a picture holds what has passed.
@@ -47,7 +51,7 @@ impl Rounding {
     /// # Errors
     /// [`Error::Numerical`] if it holds anything else.
     pub fn check(self, written: &Picture) -> Result<()> {
-        let mut again = Rounding { bits: self.bits, hash: Sha256::new() };
+        let mut again = Rounding { bits: self.bits, hash: Sha256::new(), codes: self.codes };
         let shape = written.shape();
         let mut rows = written.rows()?;
         let mut row = vec![0.0; shape.channels * shape.width];

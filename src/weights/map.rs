@@ -15,10 +15,13 @@ use crate::error::{Error, Result};
 /// Maps a model file for reading.
 pub fn map(path: &Path) -> Result<Mmap> {
     let refuse = |e: std::io::Error| Error::model(path, "a model file", e);
+    // Before it is opened: that of a pipe would wait for somebody who writes.
+    if !std::fs::metadata(path).map_err(refuse)?.is_file() {
+        return Err(Error::model(path, "a model file", "a folder, a device or a pipe"));
+    }
     let file = File::open(path).map_err(refuse)?;
-    let length = file.metadata().map_err(refuse)?.len();
-    if length == 0 || !file.metadata().map_err(refuse)?.is_file() {
-        return Err(Error::model(path, "a model file", "an empty file or no file"));
+    if file.metadata().map_err(refuse)?.len() == 0 {
+        return Err(Error::model(path, "a model file", "an empty file"));
     }
     // SAFETY: the map is only read, as bytes and numbers for which every bit pattern is valid.
     // Another process could still change or truncate the file meanwhile. A change while it is
