@@ -1,8 +1,9 @@
 //! Other ways through the levels than the default one: `cargo bench --bench sampler`.
 //!
 //! Prints the tables of `docs/sampler.md`: means of PSNR (dB) over parts of 192 x 192 pixels of
-//! the pictures of `tests/assets`, measurements in float. What the library has no setting for is done by a plain loop over whole
-//! frames, [`walk`], which gives the library's results where it does what that does (first table).
+//! the pictures of `tests/assets`, measurements in float. What the library has no setting for is
+//! done by plain loops over whole frames, [`walk`] and [`draw`], which give the library's results
+//! where they do what that does.
 //! `-- only SPEC` makes the rows of one degradation, `-- TABLE` one table.
 
 mod common;
@@ -10,8 +11,9 @@ mod common;
 use common::{Case, DRAW};
 use ddnm::degrade::Degradation;
 use ddnm::frame::{Frame, Region, crop};
+use ddnm::noise::NoiseField;
 use ddnm::prior::{self, Model, Prior};
-use ddnm::sampler::{Defaults, Mode, defaults};
+use ddnm::sampler::{Defaults, Mode, NoiseRule, defaults};
 use ddnm::schedule::{Diffusion, Level, travel};
 
 /// Degradations, and noise in code values.
@@ -81,8 +83,14 @@ fn run() -> ddnm::Result<()> {
         tasks.push(Task { name: format!("`{spec}`, {noise}"), cases: cases? });
     }
     type Table = fn(&Model, &[Task]) -> ddnm::Result<()>;
-    let tables: [(&str, Table); 4] =
-        [("spacing", spacing), ("projection", projection), ("start", start), ("travel", again)];
+    let tables: [(&str, Table); 6] = [
+        ("around", around),
+        ("spacing", spacing),
+        ("projection", projection),
+        ("start", start),
+        ("travel", again),
+        ("noise", noise),
+    ];
     for (name, table) in tables {
         if wanted(name) {
             table(&prior, &tasks)?;
@@ -151,6 +159,112 @@ fn row(name: &str, cells: &[f64]) {
 /// Prints the head of a table.
 fn head(columns: &[&str]) {
     println!("\n| {} |\n|{}", columns.join(" | "), "---|".repeat(columns.len()));
+}
+
+/// Around the defaults: one number changed at a time.
+fn around(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
+    head(&[
+        "task",
+        "default",
+        "steps halved",
+        "doubled",
+        "end halved",
+        "doubled",
+        "blend 0",
+        "0.3",
+        "0.6",
+        "1",
+        "`sample`",
+        "eta 0",
+        "0.5",
+        "1",
+        "4 steps",
+        "16",
+    ]);
+    for task in tasks {
+        let d = task.defaults(true);
+        let default = Way::new(prior, &d);
+        let with = |d: Defaults| Way::new(prior, &d);
+        let blend = |generative| Way { generative, ..default.clone() };
+        let ways = [
+            default.clone(),
+            with(Defaults { steps: d.steps.div_ceil(2), ..d }),
+            with(Defaults { steps: 2 * d.steps, ..d }),
+            with(Defaults { end: d.end / 2.0, ..d }),
+            with(Defaults { end: (2.0 * d.end).min(d.start), ..d }),
+            blend(0.0),
+            blend(0.3),
+            blend(0.6),
+            blend(1.0),
+        ];
+        let mut cells = Vec::new();
+        for way in &ways {
+            cells.push(task.mean(|case| walk(case, prior, way))?);
+        }
+        let d = task.defaults(false);
+        for (eta, steps) in [(0.85, 8), (0.0, 8), (0.5, 8), (1.0, 8), (0.85, 4), (0.85, 16)] {
+            let mode = Mode::Sample { eta, rule: NoiseRule::Split, seed: 0 };
+            let levels = prior.diffusion().geometric(d.start, d.end, steps);
+            cells.push(task.mean(|case| case.restore(prior, mode, levels.clone(), &d))?);
+        }
+        row(&task.name, &cells);
+    }
+    Ok(())
+}
+
+/// Whose noise a draw keeps: that of the prior's estimate, as the library, or that of the projected
+/// one. They differ in what was measured alone, so with noise in the measurement, where DDNM+
+/// keeps none of it there, they are the same.
+fn noise(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
+    head(&["task", "the library", "of the estimate", "of the projected one"]);
+    for task in tasks.iter().filter(|task| !task.is_noisy()) {
+        let d = task.defaults(false);
+        let levels = prior.diffusion().geometric(d.start, d.end, d.steps);
+        let cells = [
+            task.mean(|case| case.restore(prior, DRAW, levels.clone(), &d))?,
+            task.mean(|case| draw(case, prior, &levels, false))?,
+            task.mean(|case| draw(case, prior, &levels, true))?,
+        ];
+        row(&task.name, &cells);
+    }
+    Ok(())
+}
+
+/// The plain loop of the mode `sample` over a whole frame without noise in the measurement.
+/// `projected`: the noise that is kept follows from the projected estimate.
+fn draw(case: &Case, prior: &Model, levels: &[Level], projected: bool) -> ddnm::Result<Frame> {
+    let Mode::Sample { eta, .. } = DRAW else { unreachable!("DRAW is a draw") };
+    let whole = Region::whole(case.x.shape);
+    let fresh = |draw: u16| {
+        let mut z = vec![0.0; case.x.shape.len()];
+        NoiseField { seed: 1, frame: 0, draw }.fill(whole, case.x.shape.channels, &mut z);
+        z
+    };
+    let mix = |level: Level, x0: &[f32], noise: &[f32]| -> Vec<f32> {
+        let (signal, sigma) = (level.signal() as f32, level.noise() as f32);
+        x0.iter().zip(noise).map(|(x, n)| signal * x + sigma * n).collect()
+    };
+    let mut state = mix(levels[0], &case.a.start(&case.y.data, 0.0), &fresh(0));
+    for (k, level) in levels.iter().enumerate() {
+        let (signal, sigma) = (level.signal() as f32, level.noise() as f32);
+        let kept = |x0: &[f32]| -> Vec<f32> {
+            state.iter().zip(x0).map(|(x, x0)| (x - signal * x0) / sigma).collect()
+        };
+        let unscaled: Vec<f32> = state.iter().map(|v| v / signal).collect();
+        let mut x0 = estimate(case, prior, *level, &unscaled)?;
+        let before = kept(&x0);
+        let mut correction = vec![0.0; x0.len()];
+        case.a.pinv(whole, &left(case, &x0), &|_| 1.0, &mut correction);
+        x0.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
+        let eps = if projected { kept(&x0) } else { before };
+        let (eta, rest) = (eta as f32, (1.0 - eta * eta).sqrt() as f32);
+        let z = fresh(k as u16 + 1);
+        let noise: Vec<f32> = z.iter().zip(&eps).map(|(z, e)| eta * z + rest * e).collect();
+        let next = levels.get(k + 1).copied().unwrap_or(Level::CLEAN);
+        state = mix(next, &x0, &noise);
+    }
+    state.iter_mut().for_each(|v| *v = v.clamp(-1.0, 1.0));
+    Frame::new(case.x.shape, state)
 }
 
 /// Geometric levels, and those of even timesteps from the same start, as diffusers names them:
