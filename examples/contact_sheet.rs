@@ -1,87 +1,102 @@
-//! Makes the picture of the README: for each task a row with the scene, its measurement and the
-//! result. `cargo run --release --example contact_sheet -- OUT.png`
+//! Makes the picture of the README: for each task the scene, its measurement and the result, two
+//! tasks side by side. `cargo run --release --example contact_sheet -- OUT.png`
 
-use std::ops::ControlFlow;
+#[path = "../benches/common/mod.rs"]
+#[allow(dead_code)]
+mod common;
+
 use std::path::Path;
 
-use ddnm::degrade::{self, Spec};
-use ddnm::frame::{Frame, Region, Rows, Shape, crop, from_code, to_code};
+use common::Case;
+use ddnm::degrade::{self, Degradation};
+use ddnm::frame::{Frame, Region, Shape, crop};
 use ddnm::prior::{self, Prior};
-use ddnm::sampler::{self, Mode, Settings, defaults};
+use ddnm::sampler::{Mode, defaults};
 
 /// Side of a shown part, in pixels, and how often each pixel is repeated.
 const SIDE: usize = 96;
-const ZOOM: usize = 3;
-const GAP: usize = 8;
+const ZOOM: usize = 2;
+/// Shown pixels between pictures, and between the two tasks of a row.
+const GAP: usize = 6;
+const AISLE: usize = 24;
 
-/// Picture, left and top of the part, degradation, noise in code values.
-const ROWS: [(&str, usize, usize, &str, f64); 7] = [
-    ("coffee", 150, 96, "bayer:rggb", 0.0),
-    ("chelsea", 150, 70, "mask:half", 0.0),
-    ("astronaut", 180, 60, "none", 25.0),
-    ("astronaut", 372, 24, "sr:2", 0.0),
-    ("coffee", 300, 200, "sr:4:bicubic", 0.0),
-    ("astronaut", 180, 60, "blur:gauss:1.6", 2.0),
-    ("chelsea", 150, 70, "gray+mask:half+sr:2", 0.0),
+/// Index into `common::NAMES`, left and top of the part, degradation, noise in code values.
+const TASKS: [(usize, usize, usize, &str, f64); 16] = [
+    (1, 150, 96, "bayer:rggb", 0.0),
+    (2, 150, 70, "bayer:rggb+mask:defects", 5.0),
+    (0, 180, 60, "none", 25.0),
+    (1, 300, 200, "sr:2+bayer:rggb", 0.0),
+    (0, 372, 24, "sr:2", 0.0),
+    (1, 300, 200, "sr:4:bicubic", 0.0),
+    (0, 180, 60, "blur:gauss:1.6", 2.0),
+    (2, 150, 70, "blur:motion", 2.0),
+    (2, 150, 70, "mask:half", 0.0),
+    (0, 180, 60, "mask:scratches", 0.0),
+    (1, 150, 96, "hadamard:0.25", 0.0),
+    (2, 150, 70, "blocks:0.25", 0.0),
+    (1, 4, 300, "gain:lens", 5.0),
+    (0, 180, 60, "gray", 25.0),
+    (0, 180, 60, "gray+mask:scratches+sr:2", 0.0),
+    (2, 150, 70, "gray+mask:scratches+sr:2", 5.0),
 ];
 
 fn main() -> ddnm::Result<()> {
     let out = std::env::args().nth(1).unwrap_or_else(|| "contact-sheet.png".into());
     let cell = SIDE * ZOOM + GAP;
-    let shape = Shape::new(3, ROWS.len() * cell - GAP, 3 * cell - GAP);
-    let mut sheet = Frame::filled(shape, 1.0);
+    let triple = 3 * cell - GAP;
+    let rows = TASKS.len().div_ceil(2);
+    let mut sheet = Frame::filled(Shape::new(3, rows * cell - GAP, 2 * triple + AISLE), 1.0);
+    let pictures = common::pictures()?;
     let prior = prior::bundled()?;
-    for (row, (name, x, y, spec, noise)) in ROWS.into_iter().enumerate() {
-        let file = format!("tests/assets/{name}.png");
-        let whole = ddnm::io::read(Path::new(&file))?;
-        let region = Region { y, x, height: SIDE, width: SIDE };
-        for (column, picture) in restore(&whole, spec, noise, &prior)?.iter().enumerate() {
-            let mut part = vec![0.0; 3 * SIDE * SIDE];
-            crop(&picture.data, picture.shape, region, &mut part);
-            paste(&mut sheet, &part, row * cell, column * cell);
+    for (task, &(picture, x, y, spec, noise)) in TASKS.iter().enumerate() {
+        let part = Region { y, x, height: SIDE, width: SIDE };
+        let (top, left) = (task / 2 * cell, task % 2 * (triple + AISLE));
+        for (column, shown) in restore(&pictures[picture], spec, noise, &prior)?.iter().enumerate()
+        {
+            let mut values = vec![0.0; 3 * SIDE * SIDE];
+            crop(&shown.data, shown.shape, part, &mut values);
+            paste(&mut sheet, &values, top, left + column * cell);
         }
     }
     ddnm::io::write(Path::new(&out), &sheet, 8)
 }
 
-/// Scene, measurement (in the scene's size and colours) and result, rounded to 8 bits as in files.
+/// Scene, measurement as [`seen`] and result.
 fn restore(x: &Frame, spec: &str, noise: f64, prior: &dyn Prior) -> ddnm::Result<[Frame; 3]> {
-    let half = |_: &Path| -> ddnm::Result<Box<dyn Rows>> {
-        let field = ddnm::noise::NoiseField { seed: 1, frame: 0, draw: 9 };
-        let value = |i: usize| field.at(0, i / x.shape.width, i % x.shape.width).signum();
-        let shape = Shape { channels: 1, ..x.shape };
-        Ok(Frame::new(shape, (0..shape.len()).map(value).collect())?.into())
-    };
-    let a = Spec::parse(spec)?.build(x.shape, &half)?;
-    let sigma_y = noise / 127.5;
-    let mut file = degrade::to_file(&a, &degrade::measure(&a, x, sigma_y, 0))?;
-    file.data.iter_mut().for_each(|v| *v = from_code(to_code(*v, 8), 8));
-    let y = degrade::measurement(&a, &file)?;
-    let d = defaults(&a, sigma_y, true);
-    let settings = Settings {
-        threads: 2,
-        ..Settings::new(
-            Mode::Faithful,
-            sigma_y,
-            prior.diffusion().geometric(d.start, d.end, d.steps),
-        )
-        .suit(&d)
-    };
-    let found = sampler::restore(&a, &y, prior, &settings, &mut |_| ControlFlow::Continue(()))?;
-    // Pixels of a smaller measurement are repeated; a mosaic is shown in its colours.
-    let shown = |i: usize| {
-        let (c, row, column) =
-            (i / x.shape.plane(), i % x.shape.plane() / x.shape.width, i % x.shape.width);
-        let factor = x.shape.width.div_ceil(file.shape.width);
-        let at = (row / factor) * file.shape.width + column / factor;
+    let case = Case::new(spec, noise, x)?;
+    let d = defaults(&case.a, case.sigma_y, true);
+    let levels = prior.diffusion().geometric(d.start, d.end, d.steps);
+    let found = case.restore(prior, Mode::Faithful, levels, &d)?;
+    Ok([x.clone(), seen(&case, spec)?, found])
+}
+
+/// The measurement in the scene's size and colours: pixels of a smaller one are repeated, a mosaic
+/// is shown in its colours, and of one that is no picture its pseudo-inverse.
+fn seen(case: &Case, spec: &str) -> ddnm::Result<Frame> {
+    let scene = case.x.shape;
+    if spec.starts_with("hadamard") || spec.starts_with("blocks") {
+        let mut x = vec![0.0; scene.len()];
+        case.a.pinv(Region::whole(scene), &case.y.data, &|_| 1.0, &mut x);
+        return Frame::new(scene, x);
+    }
+    let file = degrade::to_file(&case.a, &case.y.data)?;
+    let Shape { height, width, .. } = file.shape;
+    let factor = (scene.width as f64 / width as f64).round() as usize;
+    // A kernel without borders leaves a smaller picture, from the middle of the scene.
+    let middle = |scene: usize, size: usize| scene.saturating_sub(size * factor) / 2;
+    let (top, left) = (middle(scene.height, height), middle(scene.width, width));
+    let mosaic = spec.contains("bayer");
+    let value = |i: usize| {
+        let (c, i) = (i / scene.plane(), i % scene.plane());
+        let y = ((i / scene.width).saturating_sub(top) / factor).min(height - 1);
+        let x = ((i % scene.width).saturating_sub(left) / factor).min(width - 1);
         match file.shape.channels {
-            1 if [[0, 1], [1, 2]][row % 2][column % 2] != c => -1.0,
-            1 => file.data[at],
-            _ => file.data[c * file.shape.plane() + at],
+            1 if mosaic && [[0, 1], [1, 2]][y % 2][x % 2] != c => -1.0,
+            1 => file.data[y * width + x],
+            _ => file.data[c * file.shape.plane() + y * width + x],
         }
     };
-    let shown = Frame::new(x.shape, (0..x.shape.len()).map(shown).collect())?;
-    Ok([x.clone(), shown, found])
+    Frame::new(scene, (0..scene.len()).map(value).collect())
 }
 
 fn paste(sheet: &mut Frame, part: &[f32], top: usize, left: usize) {
