@@ -53,13 +53,17 @@ fn options() {
     let folder = Folder::new();
     let (good, out) = (folder.arg("good.png"), folder.arg("out.png"));
     io::write(good.as_ref(), &part("chelsea.png", 0, 0, 32, 24), 8).unwrap();
-    let cases: [(&[&str], &str); 13] = [
+    let cases: [(&[&str], &str); 17] = [
         (&["--noise", "-1"], "noise"),
         (&["--noise", "NaN"], "noise"),
         (&["--mode", "best"], "faithful or sample"),
         (&["--steps", "0"], "steps"),
         (&["--steps", "5000"], "steps"),
-        (&["--eta", "2"], "eta"),
+        (&["--mode", "sample", "--eta", "2"], "eta: expected 0 to 1"),
+        (&["--eta", "0.5"], "eta: expected the mode sample"),
+        (&["--rule", "ddim"], "rule: expected the mode sample"),
+        (&["--mode", "sample", "--momentum", "0.5"], "momentum: expected the mode faithful"),
+        (&["--mode", "sample", "--relaxation", "2"], "relaxation: expected the mode faithful"),
         (&["--generative", "1.5"], "generative"),
         (&["--mode", "sample", "--rule", "x"], "split or ddim"),
         (&["--depth", "12"], "8 or 16"),
@@ -129,6 +133,10 @@ fn models() {
     refused(&model("names", &manifest.replace("\"sample\"", "\"image\""), &onnx), "image");
     refused(&model("toml", "name = ", &onnx), "manifest");
     refused(&model("empty", &manifest, b""), "empty");
+    // A pipe that nobody writes to is no reason to wait.
+    let pipe = folder.arg("pipe.ddnm");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    refused(&pipe, "a pipe");
     // The same model from a file and from the binary gives the same picture.
     let copy = model("copy", &manifest, &onnx);
     let run = |extra: &[&str]| {

@@ -102,8 +102,8 @@ impl Options {
         let machine = boards::detect(Path::new("/"))?;
         let schedule = job::Schedule {
             mode,
-            rule: "split",
-            eta: if self.eta == 0.0 { 0.85 } else { self.eta },
+            rule: None,
+            eta: Some(self.eta).filter(|eta| *eta != 0.0),
             seed: self.seed,
             noise: self.noise()?,
             steps: (self.steps > 0).then_some(self.steps as usize),

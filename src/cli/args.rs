@@ -120,16 +120,16 @@ pub struct Restore {
     #[argh(option)]
     pub momentum: Option<f32>,
     /// sample mode: share of new noise per step, 0 to 1 (default 0.85)
-    #[argh(option, default = "0.85")]
-    pub eta: f64,
+    #[argh(option)]
+    pub eta: Option<f64>,
     /// sample mode: noise rule, split (DDNM; default) or ddim
-    #[argh(option, default = "String::from(\"split\")")]
-    pub rule: String,
+    #[argh(option)]
+    pub rule: Option<String>,
     /// sample mode: LENGTH,REPEATS of time travel, which goes through every LENGTH steps REPEATS
     /// times before the next ones
     #[argh(option)]
     pub travel: Option<String>,
-    /// sample mode: number of the draw (default 0)
+    /// sample mode: number of the draw (default 0); faithful mode has no noise of its own
     #[argh(option, default = "0")]
     pub seed: u64,
     /// sample mode: draws to make, 2 to 1000, numbered from --seed on. The result is the first;
@@ -269,12 +269,12 @@ pub struct Stream {
     #[argh(option)]
     pub momentum: Option<f32>,
     /// sample mode: share of new noise per step, 0 to 1 (default 0.85)
-    #[argh(option, default = "0.85")]
-    pub eta: f64,
+    #[argh(option)]
+    pub eta: Option<f64>,
     /// sample mode: noise rule, split (DDNM; default) or ddim
-    #[argh(option, default = "String::from(\"split\")")]
-    pub rule: String,
-    /// sample mode: number of the draw (default 0)
+    #[argh(option)]
+    pub rule: Option<String>,
+    /// sample mode: number of the draw (default 0); faithful mode has no noise of its own
     #[argh(option, default = "0")]
     pub seed: u64,
     /// begin with the last frame: where nothing but noise has changed, measurements are averaged

@@ -206,8 +206,8 @@ impl Noise {
 /// The part of the arguments that decides the schedule.
 pub struct Schedule<'a> {
     pub mode: &'a str,
-    pub rule: &'a str,
-    pub eta: f64,
+    pub rule: Option<&'a str>,
+    pub eta: Option<f64>,
     pub seed: u64,
     pub noise: Noise,
     pub steps: Option<usize>,
@@ -223,6 +223,9 @@ pub struct Schedule<'a> {
     /// Bits per sample of the measurement's file; 0 for floats.
     pub bits: u8,
 }
+
+/// Share of new noise per step of a draw, if nothing else is said.
+const ETA: f64 = 0.85;
 
 /// Standard deviation of the rounding to 8 bits, in units of `[-1, 1]`: `2 / 255 / sqrt(12)`.
 const ROUNDING: f64 = 0.002_264;
@@ -242,19 +245,7 @@ impl Schedule<'_> {
                 camera.read = camera.read.max(ROUNDING * 127.5);
             }
         }
-        let rule = match self.rule {
-            "split" => NoiseRule::Split,
-            "ddim" => NoiseRule::Ddim,
-            other => return usage(format!("rule: expected split or ddim, found {other}")),
-        };
-        if !(0.0..=1.0).contains(&self.eta) {
-            return usage(format!("eta: expected 0 to 1, found {}", self.eta));
-        }
-        let mode = match self.mode {
-            "faithful" => Mode::Faithful,
-            "sample" => Mode::Sample { eta: self.eta, rule, seed: self.seed },
-            other => return usage(format!("mode: expected faithful or sample, found {other}")),
-        };
+        let mode = self.mode()?;
         let default = defaults(a, sigma_y, mode == Mode::Faithful);
         let steps = self.steps.unwrap_or(default.steps);
         if !(1..=1000).contains(&steps) {
@@ -284,9 +275,6 @@ impl Schedule<'_> {
         let levels = prior.diffusion().geometric(start, end, steps);
         let levels = match self.travel {
             None => levels,
-            Some(_) if mode == Mode::Faithful => {
-                return usage("travel: expected the mode sample, found faithful".into());
-            }
             Some(text) => {
                 let (length, repeats) = parse_travel(text)?;
                 schedule::travel(&levels, length, repeats)
@@ -305,6 +293,41 @@ impl Schedule<'_> {
             threads: self.threads,
             band: None,
         })
+    }
+}
+
+impl Schedule<'_> {
+    /// The mode; what only the other one has is refused.
+    fn mode(&self) -> Result<Mode> {
+        let usage = |why: String| Err(Error::Usage(why));
+        let of_sample = [
+            ("eta", self.eta.is_some()),
+            ("rule", self.rule.is_some()),
+            ("travel", self.travel.is_some()),
+        ];
+        let of_faithful =
+            [("relaxation", self.relaxation.is_some()), ("momentum", self.momentum.is_some())];
+        let (others, other) = match self.mode {
+            "faithful" => (&of_sample[..], "sample"),
+            "sample" => (&of_faithful[..], "faithful"),
+            found => return usage(format!("mode: expected faithful or sample, found {found}")),
+        };
+        if let Some((name, _)) = others.iter().find(|(_, given)| *given) {
+            return usage(format!("{name}: expected the mode {other}, found {}", self.mode));
+        }
+        if self.mode == "faithful" {
+            return Ok(Mode::Faithful);
+        }
+        let rule = match self.rule {
+            None | Some("split") => NoiseRule::Split,
+            Some("ddim") => NoiseRule::Ddim,
+            Some(found) => return usage(format!("rule: expected split or ddim, found {found}")),
+        };
+        let eta = self.eta.unwrap_or(ETA);
+        if !(0.0..=1.0).contains(&eta) {
+            return usage(format!("eta: expected 0 to 1, found {eta}"));
+        }
+        Ok(Mode::Sample { eta, rule, seed: self.seed })
     }
 }
 

@@ -37,8 +37,8 @@ pub fn run(args: Plan) -> Result<()> {
     let prior = job::model(args.model.as_deref(), board)?;
     let settings = job::Schedule {
         mode: &args.mode,
-        rule: "split",
-        eta: 0.85,
+        rule: None,
+        eta: None,
         seed: 0,
         noise,
         steps: args.steps,

@@ -330,6 +330,8 @@ fn parse_part(text: &str) -> Result<Option<Part>> {
 
 /// What stands behind `blur:`; an error says what was expected.
 fn parse_blur(text: &str) -> std::result::Result<Part, &'static str> {
+    // A kernel's name alone is no file.
+    let text = if matches!(text, "gauss" | "box") { &format!("{text}:") } else { text };
     if let Some(sigmas) = text.strip_prefix("gauss:") {
         let (x, y) = sigmas.split_once(',').unwrap_or((sigmas, sigmas));
         return match (x.parse::<f64>(), y.parse::<f64>()) {

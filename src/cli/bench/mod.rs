@@ -119,8 +119,8 @@ fn with_rates(
 ) -> Result<Vec<Value>> {
     let settings = job::Schedule {
         mode: "faithful",
-        rule: "split",
-        eta: 0.85,
+        rule: None,
+        eta: None,
         seed: 0,
         noise: job::Noise::Even(job::sigma(args.noise, "noise")?),
         steps: None,

@@ -31,7 +31,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
     let (noise, estimated) = job::Noise::of_file(&args.noise, &a, &file)?;
     let mut settings = job::Schedule {
         mode: &args.mode,
-        rule: &args.rule,
+        rule: args.rule.as_deref(),
         eta: args.eta,
         seed: args.seed,
         noise,

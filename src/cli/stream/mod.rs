@@ -171,7 +171,7 @@ fn settings(
     }
     let rgb = job::Schedule {
         mode: &args.mode,
-        rule: &args.rule,
+        rule: args.rule.as_deref(),
         eta: args.eta,
         seed: args.seed,
         noise: noise.scaled(gain),
@@ -180,7 +180,7 @@ fn settings(
         end: args.end,
         generative: args.generative,
         // Planes of chroma that are smaller are no scene that was measured in part.
-        relaxation: args.relaxation.or(coding.map(|_| 1.0)),
+        relaxation: args.relaxation.or(coding.filter(|_| args.mode == "faithful").map(|_| 1.0)),
         momentum: args.momentum,
         travel: None,
         threads,
