@@ -125,6 +125,8 @@ impl<'a> Pipeline<'a> {
         for _ in 0..2 {
             let Some(budget) = &mut self.budget else { return Ok(()) };
             budget.forget();
+            // Next to the black frame before it nothing of this one would be evaluated.
+            self.memory = None;
             self.frame(&black, &mut Vec::new(), &mut || {})?;
         }
         self.memory = None;

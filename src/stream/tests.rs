@@ -134,6 +134,14 @@ fn without_time_a_frame_is_the_classical_estimate_and_with_much_it_is_as_without
 }
 
 #[test]
+fn the_first_frame_of_a_warm_stream_is_planned_like_that_of_a_cold_one() {
+    let frames = vec![vec![90; 64 * 64 * 3]; 2];
+    let (.., all) = within(Some(Duration::from_secs(1000)), true, &frames);
+    assert_eq!((all[0].evaluations, all[0].tiles.skipped), (2.0, 0), "{:?}", all[0]);
+    assert_eq!((all[1].evaluations, all[1].tiles.skipped), (0.0, 0), "{:?}", all[1]);
+}
+
+#[test]
 fn some_time_is_used_where_there_is_most_to_see_and_never_exceeded() {
     let frames = vec![rough_corner(); 16];
     let (_, _, whole, _) = within(None, false, &frames);
