@@ -2,6 +2,9 @@
 
 #![allow(dead_code)] // each test program uses its own part of this
 
+#[cfg(unix)]
+pub mod pipes;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
