@@ -8,6 +8,7 @@ use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use common::Folder;
 use common::pipes::{FAST, FIRST, FRAME, errors, frame, start, stream, video};
 
 #[test]
@@ -164,12 +165,17 @@ fn a_reader_that_does_not_read_does_not_keep_a_stream() {
     }
 }
 
-/// Whenever the signal comes, what has been written is whole frames, and the end is a good one.
+/// Whenever the signal comes, what has been written is the whole frames of a stream that nothing
+/// disturbs, as far as it came, and the end is a good one.
 #[test]
 fn sigterm_at_any_moment_leaves_whole_frames() {
     let input = video(40);
+    let how = ["-d", "none", "--noise", "20", "--steps", "3", "-q"];
+    let undisturbed = stream(&how, &input);
+    assert_eq!(undisturbed.status.code(), Some(0), "{}", errors(&undisturbed));
+    assert_eq!(undisturbed.stdout.len(), FIRST.len() + 40 * (6 + FRAME));
     for round in 0..12u64 {
-        let mut child = start(&["-d", "none", "--noise", "20", "--steps", "3", "-q"]);
+        let mut child = start(&how);
         let mut stdin = child.stdin.take().unwrap();
         let input = input.clone();
         let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
@@ -188,7 +194,7 @@ fn sigterm_at_any_moment_leaves_whole_frames() {
         let frames = reader.join().unwrap().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
         assert!(frames.len().is_multiple_of(6 + FRAME), "{} bytes", frames.len());
-        assert!(frames.chunks(6 + FRAME).all(|f| f.starts_with(b"FRAME\n")));
+        assert!(undisturbed.stdout[FIRST.len()..].starts_with(&frames), "round {round}");
     }
 }
 
@@ -217,6 +223,27 @@ fn a_full_disk_ends_a_stream() {
     assert_eq!(output.status.code(), Some(7), "{}", errors(&output));
     assert!(errors(&output).contains("/dev/full: the disk is full"), "{}", errors(&output));
     assert!(output.stdout.starts_with(&video(1)), "the frame at hand is whole");
+}
+
+/// A video on a disk that fills up: what is there is the begin of the whole one.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_small_disk_that_fills_up_keeps_the_finished_frames() {
+    let folder = Folder::new();
+    let input = video(200);
+    std::fs::write(folder.path("in.y4m"), &input).unwrap();
+    let (disk, copy) = (folder.arg("disk"), folder.arg("copy"));
+    let script = "exec \"$0\" stream -d none --steps 1 -q > \"$1\"";
+    let out = format!("{disk}/out.y4m");
+    let command = ["sh", "-c", script, env!("CARGO_BIN_EXE_ddnm"), &out];
+    let from = std::fs::File::open(folder.path("in.y4m")).unwrap();
+    let done = common::on_a_small_disk("32k", [&disk, &copy], &command, from.into());
+    let Some(output) = done else { return };
+    assert_eq!(output.status.code(), Some(7), "{}", errors(&output));
+    assert!(errors(&output).contains("standard output: the disk is full"), "{}", errors(&output));
+    let found = std::fs::read(folder.path("copy/out.y4m")).unwrap();
+    assert!(found.len() > 16 << 10 && found.len() <= 32 << 10, "{} bytes", found.len());
+    assert!(input.starts_with(&found));
 }
 
 #[test]
