@@ -191,12 +191,30 @@ fn defects_of_a_packed_sensor_do_not_show() {
 
 #[test]
 fn contradictions_are_refused_with_what_was_expected() {
+    const GRAY: [&str; 4] = ["--format", "gray8", "--size", "4x4"];
+    const RAW_TO_Y4M: [&str; 6] = ["--format", "nv12", "--size", "4x4", "--to", "y4m"];
+    const MOST: &str = "18446744073709551615";
     let gray = b"YUV4MPEG2 W16 H16 F24:1 Cmono\n";
     for (args, input, code, says) in [
         (&["--format", "nv12"][..], &b""[..], 2, "--size"),
         (&["--format", "nv21", "--size", "4x4"], b"", 2, "yuv420p"),
         (&["--format", "nv12", "--size", "40x4", "--stride", "39"], b"", 2, "at least the 40"),
         (&["--when-slow", "never"], b"", 2, "drop-oldest"),
+        (&["--format", "nv12", "--size", "4x4", "--stride", MOST], b"", 2, "at most 1 GiB"),
+        (&["--queue", MOST], FIRST, 2, "queue: expected 1 to"),
+        (&["--queue", "0"], FIRST, 2, "queue: expected 1 to"),
+        (&["--noise", "auto"], FIRST, 2, "code values or poisson:GAIN,READ, found auto"),
+        (&["--size", "16x16"], FIRST, 2, "size: expected frames without a header"),
+        (&["--stride", "auto"], FIRST, 2, "stride: expected frames without a header"),
+        (&["--rate", "25:1"], FIRST, 2, "rate: expected frames without a header"),
+        (&["--format", "nv12", "--size", "4x4", "--rate", "25:1"], b"", 2, "rate: expected --to"),
+        (&[&RAW_TO_Y4M[..], &["--rate", "abc def"]].concat(), b"", 2, "N:D"),
+        (&["--black", "16"], FIRST, 2, "black: expected frames of a sensor"),
+        (&["--depth", "16"], FIRST, 2, "depth: expected frames of a sensor"),
+        (&[&GRAY[..], &["--black", "16"]].concat(), b"", 2, "black: expected frames of a sensor"),
+        (&[&GRAY[..], &["--white", "200"]].concat(), b"", 2, "white: expected frames of a sensor"),
+        (&[&GRAY[..], &["--gains", "1,1,1"]].concat(), b"", 2, "gains: expected frames of a"),
+        (&[&GRAY[..], &["--gamma", "1"]].concat(), b"", 2, "gamma: expected frames of a sensor"),
         (&["--format", "raw10", "--size", "4x4"], b"", 2, "bayer:rggb"),
         (&["--camera", "imx219"], FIRST, 2, "frames of a sensor"),
         (&["--format", "raw10", "--size", "4x4", "--camera", "imx1"], b"", 2, "imx477"),
