@@ -4,6 +4,7 @@
 mod common;
 
 use std::io::{Read, Write};
+use std::process::Command;
 
 use common::pipes::{FAST, FIRST, FRAME, errors, lines, start, stream, video};
 use common::{Folder, ddnm};
@@ -40,6 +41,23 @@ fn the_log_goes_where_it_should() {
     assert_eq!(lines(&std::fs::read_to_string(&log).unwrap()).len(), 6);
     let output = stream(&[&FAST[..], &["--log", "/nowhere/log"]].concat(), &video(1));
     assert_eq!(output.status.code(), Some(7));
+}
+
+/// Unlike that of the frames, the log's reader is not who says when a stream is over.
+#[test]
+fn a_log_that_nobody_reads_any_more_is_an_error() {
+    let folder = Folder::new();
+    let log = folder.arg("log");
+    assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+    let mut child = start(&[&FAST[..], &["--log", &log]].concat());
+    // Opened and closed again: the program has somebody to write to until then.
+    drop(std::fs::File::open(&log).unwrap());
+    let mut stdin = child.stdin.take().unwrap();
+    let _ = stdin.write_all(&video(3));
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(7), "{}", errors(&output));
+    assert!(errors(&output).contains("nobody reads it any more"), "{}", errors(&output));
+    assert!(output.stdout == video(1), "the frame at hand is whole");
 }
 
 #[test]
