@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::process::{Command, Stdio};
 
 use common::Folder;
@@ -37,6 +37,9 @@ fn ffmpeg(args: &str, input: &[u8]) -> Vec<u8> {
 }
 
 const CAT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/assets/chelsea.png");
+
+/// A picture that grows by a fortieth with every frame.
+const ZOOM: &str = "scale=w=451+12*n:h=300+8*n:eval=frame";
 
 /// A camera that moves over a photograph: `count` frames of 96x64 at 12.5 per second.
 fn moving(count: usize, output: &str) -> Vec<u8> {
@@ -267,16 +270,22 @@ fn a_still_scene_costs_less_and_looks_better() {
     assert!(warm[9] > cold[9] + 3.0, "{warm:?}, cold {cold:?}");
 }
 
-/// A camera that moves: nothing that has gone may stay behind.
+/// A camera that moves or zooms: nothing that has gone may stay behind.
 #[test]
 fn a_moving_scene_looks_as_good_warm_as_cold() {
-    let clean = y4m("yuv420p", 4, "");
-    let input = noisy(&clean, 10.0);
-    let cold = ddnm(&["-d", "none", "--noise", "10"], &input);
-    let warm = ddnm(&["-d", "none", "--noise", "10", "--warm"], &input);
-    for ((cold, warm), clean) in luma(&cold).iter().zip(&luma(&warm)).zip(&luma(&clean)) {
-        let (cold, warm) = (psnr(cold, clean).unwrap(), psnr(warm, clean).unwrap());
-        assert!(warm > cold - 0.1, "{warm} dB, cold {cold} dB");
+    let zoom = format!(
+        "-loop 1 -i {CAT} -vf {ZOOM},crop=192:128:100:60,scale=96:64:flags=area -frames:v 4 \
+         -pix_fmt yuv420p -strict -1 -f yuv4mpegpipe -"
+    );
+    for (what, clean) in [("pan", y4m("yuv420p", 4, "")), ("zoom", ffmpeg(&zoom, &[]))] {
+        let input = noisy(&clean, 10.0);
+        let cold = ddnm(&["-d", "none", "--noise", "10"], &input);
+        let warm = ddnm(&["-d", "none", "--noise", "10", "--warm"], &input);
+        assert_eq!((luma(&cold).len(), luma(&warm).len()), (4, 4), "{what}");
+        for ((cold, warm), clean) in luma(&cold).iter().zip(&luma(&warm)).zip(&luma(&clean)) {
+            let (cold, warm) = (psnr(cold, clean).unwrap(), psnr(warm, clean).unwrap());
+            assert!(warm > cold - 0.1, "{what}: {warm} dB, cold {cold} dB");
+        }
     }
 }
 
@@ -296,23 +305,68 @@ fn flicker(video: &[u8], clean: &[u8]) -> f64 {
     (sum / count).sqrt()
 }
 
-/// Half of the picture stands still, and in the other half a camera moves. `cargo bench --bench
-/// video` prints such figures for larger videos.
+/// Half of the picture stands still, and in the other half a camera moves or zooms. `cargo bench
+/// --bench video` prints such figures for larger videos.
 #[test]
 fn what_stands_still_flickers_least_warm() {
-    let filter = "[0]crop=192:128:80:60,scale=96:64:flags=area[still];\
-                  [1]crop=96:128:80+9*n:60+4*n,scale=48:64:flags=area[half];[still][half]overlay=48:0";
-    let filter = filter.replace(' ', "");
-    let args = format!(
-        "-loop 1 -i {CAT} -loop 1 -i {CAT} -filter_complex {filter} -frames:v 8 -pix_fmt yuv420p \
-         -strict -1 -f yuv4mpegpipe -"
+    let zoom = format!("{ZOOM},crop=96:128:100:60");
+    for (what, crop) in [("pan", "crop=96:128:80+9*n:60+4*n"), ("zoom", &zoom)] {
+        let args = format!(
+            "-loop 1 -i {CAT} -loop 1 -i {CAT} -filter_complex \
+             [0]crop=192:128:80:60,scale=96:64:flags=area[still];\
+             [1]{crop},scale=48:64:flags=area[half];[still][half]overlay=48:0 \
+             -frames:v 8 -pix_fmt yuv420p -strict -1 -f yuv4mpegpipe -"
+        );
+        let clean = ffmpeg(&args, &[]);
+        let input = noisy(&clean, 10.0);
+        let cold = ddnm(&["-d", "none", "--noise", "10"], &input);
+        let warm = ddnm(&["-d", "none", "--noise", "10", "--warm"], &input);
+        let [input, cold, warm] = [&input, &cold, &warm].map(|video| flicker(video, &clean));
+        let case = format!("{what}: {warm} warm, {cold} cold, {input} noisy");
+        assert!(warm <= input / 2.0 && warm < cold, "{case}");
+    }
+}
+
+/// A camera without end, `ddnm stream` and a decoder, all at once: frames come out while more come
+/// in, and when the one in the middle is told to stop, the other two end by themselves.
+#[test]
+fn three_processes_live_in_one_pipe() {
+    const FRAME: usize = 96 * 64 * 3 / 2;
+    const SEEN: usize = 20;
+    let camera = format!(
+        "-v error -nostdin -loop 1 -r 25/2 -i {CAT} \
+         -vf crop=192:128:80+mod(8*n\\,160):60,scale=96:64:flags=area -pix_fmt yuv420p"
     );
-    let clean = ffmpeg(&args, &[]);
-    let input = noisy(&clean, 10.0);
-    let cold = ddnm(&["-d", "none", "--noise", "10"], &input);
-    let warm = ddnm(&["-d", "none", "--noise", "10", "--warm"], &input);
-    let [input, cold, warm] = [&input, &cold, &warm].map(|video| flicker(video, &clean));
-    assert!(warm <= input / 2.0 && warm < cold, "{warm} warm, {cold} cold, {input} noisy");
+    let start = |program: &str, args: &str, input: Stdio, errors: Stdio| {
+        let mut command = Command::new(program);
+        command.args(args.split_whitespace()).stdin(input).stdout(Stdio::piped()).stderr(errors);
+        let mut child = command.spawn().unwrap_or_else(|e| panic!("{program}: {e}"));
+        let output = child.stdout.take().unwrap();
+        (child, output)
+    };
+    let endless = format!("{camera} -strict -1 -f yuv4mpegpipe -");
+    // What ffmpeg says when its reader goes is of no interest.
+    let (mut camera_process, frames) = start("ffmpeg", &endless, Stdio::null(), Stdio::null());
+    let program = env!("CARGO_BIN_EXE_ddnm");
+    let how = "stream -q -d none --steps 1";
+    let (mut stream, restored) = start(program, how, frames.into(), Stdio::inherit());
+    let decode = "-v error -f yuv4mpegpipe -i - -f rawvideo -";
+    let (mut decoder, mut planes) = start("ffmpeg", decode, restored.into(), Stdio::inherit());
+    let mut found = vec![0; SEEN * FRAME];
+    planes.read_exact(&mut found).unwrap();
+    for process in [&mut camera_process, &mut stream, &mut decoder] {
+        assert!(process.try_wait().unwrap().is_none(), "{SEEN} frames have come through");
+    }
+    let id = stream.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    planes.read_to_end(&mut found).unwrap();
+    assert_eq!(stream.wait().unwrap().code(), Some(0));
+    assert!(decoder.wait().unwrap().success());
+    camera_process.wait().unwrap();
+    assert!(found.len().is_multiple_of(FRAME), "{} bytes", found.len());
+    let count = found.len() / FRAME;
+    let expected = ffmpeg(&format!("{camera} -frames:v {count} -f rawvideo -"), &[]);
+    assert!(found == expected, "{count} frames");
 }
 
 /// After a cut nothing of the scene before is left: the first frame is as good as one alone.

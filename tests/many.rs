@@ -214,3 +214,33 @@ fn a_disk_that_is_full_ends_the_run_and_leaves_whole_files() {
         .concat());
     assert!(contents(&folder.path("out")) == expected);
 }
+
+/// A disk that is full in the middle of a file: nothing of that is left, least of all under its
+/// name, and with room again the run goes on.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_small_disk_that_fills_up_keeps_the_whole_files() {
+    let folder = Folder::new();
+    for (i, side) in [8, 8, 96, 8].iter().enumerate() {
+        frame(&folder.path(&format!("in/{i}.png")), i, *side);
+    }
+    let expected = undisturbed(&folder);
+    assert!(expected[2].1.len() > 32 << 10, "{} bytes fit", expected[2].1.len());
+    let (disk, copy) = (folder.arg("disk"), folder.arg("copy"));
+    let (input, out) = (folder.arg("in"), format!("{disk}/out"));
+    let program = [env!("CARGO_BIN_EXE_ddnm"), "restore", &input, "-o", &out];
+    let command = [&program[..], &HOW].concat();
+    let done = common::on_a_small_disk("32k", [&disk, &copy], &command, Stdio::null());
+    let Some(output) = done else { return };
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(7), "{said}");
+    assert!(said.contains("out/2.png: the disk is full"), "{said}");
+    assert!(
+        contents(&folder.path("copy/out")) == expected[..2],
+        "{:?}",
+        names(&folder.path("copy"))
+    );
+    let out = folder.arg("copy/out");
+    ok(&[&["restore", &input, "-o", &out, "--skip-existing"], &HOW[..]].concat());
+    assert!(contents(&folder.path("copy/out")) == expected);
+}

@@ -1,66 +1,13 @@
-//! Frames through pipes: what `ddnm stream` does with them, with signals and with broken ones.
+//! Frames through pipes: what `ddnm stream` does with them. How streams end is in `stream_ends.rs`.
 #![cfg(unix)]
 
 mod common;
 
 use std::io::{Read, Write};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
+use common::pipes::{FAST, FIRST, FRAME, errors, lines, start, stream, video};
 use common::{Folder, ddnm};
-use serde_json::Value;
-
-/// Frames of one value each, 16x16.
-const FIRST: &[u8] = b"YUV4MPEG2 W16 H16 F25:1 Ip A1:1 C420mpeg2 XYSCSS=420MPEG2\n";
-const FRAME: usize = 16 * 16 * 3 / 2;
-
-fn frame(value: u8) -> Vec<u8> {
-    let mut bytes = b"FRAME\n".to_vec();
-    bytes.extend([value; FRAME]);
-    bytes
-}
-
-fn video(count: u8) -> Vec<u8> {
-    (0..count).fold(FIRST.to_vec(), |mut bytes, i| {
-        bytes.extend(frame(i));
-        bytes
-    })
-}
-
-fn start(args: &[&str]) -> Child {
-    Command::new(env!("CARGO_BIN_EXE_ddnm"))
-        .arg("stream")
-        .args(args)
-        .args(["--threads", "1"])
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap()
-}
-
-/// Sends all of `input` through the program.
-fn stream(args: &[&str], input: &[u8]) -> Output {
-    let mut child = start(args);
-    let mut stdin = child.stdin.take().unwrap();
-    let input = input.to_vec();
-    // A program that has ended needs no more of it.
-    let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
-    let output = child.wait_with_output().unwrap();
-    writer.join().unwrap();
-    output
-}
-
-const FAST: [&str; 4] = ["-d", "none", "--steps", "1"];
-
-fn errors(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-/// The JSON lines on standard error.
-fn lines(text: &str) -> Vec<Value> {
-    text.lines().filter(|l| l.starts_with('{')).map(|l| serde_json::from_str(l).unwrap()).collect()
-}
 
 #[test]
 fn frames_that_lack_nothing_come_out_as_they_went_in() {
@@ -96,150 +43,21 @@ fn the_log_goes_where_it_should() {
     assert_eq!(output.status.code(), Some(7));
 }
 
+/// Unlike that of the frames, the log's reader is not who says when a stream is over.
 #[test]
-fn a_stream_cut_anywhere_ends_with_its_whole_frames_and_an_error() {
-    let input = video(3);
-    let second = FIRST.len() + 6 + FRAME;
-    // Every byte of the second frame's header, and places without any order.
-    let mut cuts: Vec<usize> = (second..=second + 7).collect();
-    cuts.extend((1..=50).map(|i| i * 2_654_435_761usize % input.len()));
-    for cut in cuts {
-        let output = stream(&FAST, &input[..cut]);
-        let at_frame = cut >= FIRST.len() && (cut - FIRST.len()).is_multiple_of(6 + FRAME);
-        let code = if at_frame { 0 } else { 3 };
-        assert_eq!(output.status.code(), Some(code), "cut at {cut}: {}", errors(&output));
-        let whole = cut.saturating_sub(FIRST.len()) / (6 + FRAME) * (6 + FRAME);
-        let expected = if cut < FIRST.len() { 0 } else { FIRST.len() + whole };
-        assert!(output.stdout == input[..expected], "cut at {cut}");
-        if code == 3 {
-            let said = errors(&output);
-            assert!(said.contains("standard input: expected"), "cut at {cut}: {said}");
-        }
-    }
-}
-
-#[test]
-fn a_broken_frame_is_reported_and_the_others_are_done() {
-    let mut input = video(4);
-    let second = FIRST.len() + 6 + FRAME;
-    input[second + 2] = b'-';
-    let output = stream(&FAST, &input);
-    assert_eq!(output.status.code(), Some(1), "{}", errors(&output));
-    let mut expected = FIRST.to_vec();
-    [0, 2, 3].iter().for_each(|&v| expected.extend(frame(v)));
-    assert!(output.stdout == expected);
-    let said = errors(&output);
-    assert!(said.contains("expected FRAME after 1 frames read"), "{said}");
-    assert!(said.contains("1 broken ones beside 3 whole"), "{said}");
-}
-
-/// Reads the header and one frame of a child's output.
-fn read_one(child: &mut Child) {
-    let mut first = vec![0; FIRST.len() + 6 + FRAME];
-    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-}
-
-fn send(child: &Child, signal: &str) {
-    let id = child.id().to_string();
-    let done = Command::new("kill").args([signal, &id]).status().unwrap();
-    assert!(done.success());
-}
-
-#[test]
-fn signals_end_a_stream_in_good_order() {
-    for (signal, code) in [("-TERM", 0), ("-INT", 130)] {
-        let mut child = start(&FAST);
-        // The input stays open: nothing but the signal ends it.
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(&video(1)).unwrap();
-        read_one(&mut child);
-        send(&child, signal);
-        let output = child.wait_with_output().unwrap();
-        assert_eq!(output.status.code(), Some(code), "{signal}: {}", errors(&output));
-        assert_eq!(output.stdout.len(), 0);
-        drop(stdin);
-    }
-    // In the middle of a frame: it is finished and whole.
-    let mut child = start(&["-d", "none", "--noise", "20", "--steps", "60", "-q"]);
+fn a_log_that_nobody_reads_any_more_is_an_error() {
+    let folder = Folder::new();
+    let log = folder.arg("log");
+    assert!(Command::new("mkfifo").arg(&log).status().unwrap().success());
+    let mut child = start(&[&FAST[..], &["--log", &log]].concat());
+    // Opened and closed again: the program has somebody to write to until then.
+    drop(std::fs::File::open(&log).unwrap());
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(&video(3)).unwrap();
-    let mut first = vec![0; FIRST.len()];
-    child.stdout.as_mut().unwrap().read_exact(&mut first).unwrap();
-    std::thread::sleep(Duration::from_millis(30));
-    send(&child, "-TERM");
+    let _ = stdin.write_all(&video(3));
     let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    assert!(output.stdout.len().is_multiple_of(6 + FRAME), "{}", output.stdout.len());
-}
-
-/// Whenever the signal comes, what has been written is whole frames, and the end is a good one.
-#[test]
-fn sigterm_at_any_moment_leaves_whole_frames() {
-    let input = video(40);
-    for round in 0..12u64 {
-        let mut child = start(&["-d", "none", "--noise", "20", "--steps", "3", "-q"]);
-        let mut stdin = child.stdin.take().unwrap();
-        let input = input.clone();
-        let writer = std::thread::spawn(move || drop(stdin.write_all(&input)));
-        let mut stdout = child.stdout.take().unwrap();
-        let mut first = vec![0; FIRST.len()];
-        // Before this the program is loaded and may not have asked for signals yet.
-        stdout.read_exact(&mut first).unwrap();
-        let reader = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            stdout.read_to_end(&mut bytes).map(|_| bytes)
-        });
-        std::thread::sleep(Duration::from_micros(round * round * 1300));
-        send(&child, "-TERM");
-        let output = child.wait_with_output().unwrap();
-        writer.join().unwrap();
-        let frames = reader.join().unwrap().unwrap();
-        assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
-        assert!(frames.len().is_multiple_of(6 + FRAME), "{} bytes", frames.len());
-        assert!(frames.chunks(6 + FRAME).all(|f| f.starts_with(b"FRAME\n")));
-    }
-}
-
-/// What the disk refuses ends the stream with its own code.
-#[test]
-#[cfg(target_os = "linux")]
-fn a_full_disk_ends_a_stream() {
-    let full = || Stdio::from(std::fs::File::options().write(true).open("/dev/full").unwrap());
-    let run = |args: &[&str], out: Stdio| {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_ddnm"))
-            .args([&["stream"], &FAST[..], args].concat())
-            .stdin(Stdio::piped())
-            .stdout(out)
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        let _ = stdin.write_all(&video(3));
-        drop(stdin);
-        child.wait_with_output().unwrap()
-    };
-    let output = run(&["-q"], full());
     assert_eq!(output.status.code(), Some(7), "{}", errors(&output));
-    assert!(errors(&output).contains("standard output: the disk is full"), "{}", errors(&output));
-    let output = run(&["--log", "/dev/full"], Stdio::piped());
-    assert_eq!(output.status.code(), Some(7), "{}", errors(&output));
-    assert!(errors(&output).contains("/dev/full: the disk is full"), "{}", errors(&output));
-    assert!(output.stdout.starts_with(&video(1)), "the frame at hand is whole");
-}
-
-#[test]
-fn a_reader_that_has_gone_is_a_normal_end() {
-    let mut child = start(&FAST);
-    let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(&video(1)).unwrap();
-    read_one(&mut child);
-    drop(child.stdout.take());
-    // More frames than a pipe holds; the program ends and does not take them all.
-    let _ = (0..200).try_for_each(|i| stdin.write_all(&frame(i)));
-    drop(stdin);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0), "{}", errors(&output));
-    assert!(!errors(&output).contains("panic"), "{}", errors(&output));
+    assert!(errors(&output).contains("nobody reads it any more"), "{}", errors(&output));
+    assert!(output.stdout == video(1), "the frame at hand is whole");
 }
 
 #[test]
@@ -391,12 +209,30 @@ fn defects_of_a_packed_sensor_do_not_show() {
 
 #[test]
 fn contradictions_are_refused_with_what_was_expected() {
+    const GRAY: [&str; 4] = ["--format", "gray8", "--size", "4x4"];
+    const RAW_TO_Y4M: [&str; 6] = ["--format", "nv12", "--size", "4x4", "--to", "y4m"];
+    const MOST: &str = "18446744073709551615";
     let gray = b"YUV4MPEG2 W16 H16 F24:1 Cmono\n";
     for (args, input, code, says) in [
         (&["--format", "nv12"][..], &b""[..], 2, "--size"),
         (&["--format", "nv21", "--size", "4x4"], b"", 2, "yuv420p"),
         (&["--format", "nv12", "--size", "40x4", "--stride", "39"], b"", 2, "at least the 40"),
         (&["--when-slow", "never"], b"", 2, "drop-oldest"),
+        (&["--format", "nv12", "--size", "4x4", "--stride", MOST], b"", 2, "at most 1 GiB"),
+        (&["--queue", MOST], FIRST, 2, "queue: expected 1 to"),
+        (&["--queue", "0"], FIRST, 2, "queue: expected 1 to"),
+        (&["--noise", "auto"], FIRST, 2, "code values or poisson:GAIN,READ, found auto"),
+        (&["--size", "16x16"], FIRST, 2, "size: expected frames without a header"),
+        (&["--stride", "auto"], FIRST, 2, "stride: expected frames without a header"),
+        (&["--rate", "25:1"], FIRST, 2, "rate: expected frames without a header"),
+        (&["--format", "nv12", "--size", "4x4", "--rate", "25:1"], b"", 2, "rate: expected --to"),
+        (&[&RAW_TO_Y4M[..], &["--rate", "abc def"]].concat(), b"", 2, "N:D"),
+        (&["--black", "16"], FIRST, 2, "black: expected frames of a sensor"),
+        (&["--depth", "16"], FIRST, 2, "depth: expected frames of a sensor"),
+        (&[&GRAY[..], &["--black", "16"]].concat(), b"", 2, "black: expected frames of a sensor"),
+        (&[&GRAY[..], &["--white", "200"]].concat(), b"", 2, "white: expected frames of a sensor"),
+        (&[&GRAY[..], &["--gains", "1,1,1"]].concat(), b"", 2, "gains: expected frames of a"),
+        (&[&GRAY[..], &["--gamma", "1"]].concat(), b"", 2, "gamma: expected frames of a sensor"),
         (&["--format", "raw10", "--size", "4x4"], b"", 2, "bayer:rggb"),
         (&["--camera", "imx219"], FIRST, 2, "frames of a sensor"),
         (&["--format", "raw10", "--size", "4x4", "--camera", "imx1"], b"", 2, "imx477"),

@@ -202,9 +202,10 @@ pub struct Stream {
     /// padding)
     #[argh(option)]
     pub stride: Option<String>,
-    /// frames per second N:D for the header that goes out (default 30:1)
-    #[argh(option, default = "String::from(\"30:1\")")]
-    pub rate: String,
+    /// frames per second N:D for the header that goes out, of frames that come without one (default
+    /// 30:1)
+    #[argh(option)]
+    pub rate: Option<String>,
     /// scene size WIDTHxHEIGHT, where the measurement leaves it open
     #[argh(option)]
     pub scene: Option<String>,
@@ -236,8 +237,8 @@ pub struct Stream {
     #[argh(option)]
     pub colours: Option<String>,
     /// bits per sample of what a sensor's frames become, 8 (default) or 16
-    #[argh(option, default = "8")]
-    pub depth: u8,
+    #[argh(option)]
+    pub depth: Option<u8>,
     /// noise of the frames: its standard deviation in code values 0..255 (default 0), or
     /// poisson:GAIN,READ, of variance GAIN * code value + READ^2
     #[argh(option)]
@@ -278,12 +279,14 @@ pub struct Stream {
     #[argh(option, default = "0")]
     pub seed: u64,
     /// begin with the last frame: where nothing but noise has changed, measurements are averaged
-    /// and nothing is evaluated
+    /// and nothing is evaluated. Only for degradations that are local: not for blur, sr:N:bicubic,
+    /// hadamard and blocks
     #[argh(switch)]
     pub warm: bool,
     /// time for each frame, as in 200ms: as many evaluations as fit, where most changed or most is
     /// to be seen first; with too little time for any the classical estimate, which agrees with
-    /// the measurement too. What comes out then depends on how fast the machine is
+    /// the measurement too. What comes out then depends on how fast the machine is. Only for
+    /// degradations that are local, as --warm
     #[argh(option)]
     pub budget: Option<String>,
     /// frames that may wait to be restored (default 4)

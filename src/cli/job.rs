@@ -150,6 +150,11 @@ pub enum Noise {
 impl Noise {
     /// Understands a number of code values or `poisson:GAIN,READ`.
     pub fn parse(text: &str) -> Result<Noise> {
+        Noise::parse_among(text, "code values or poisson:GAIN,READ")
+    }
+
+    /// [`parse`](Noise::parse), where `known` is all that could have been said.
+    fn parse_among(text: &str, known: &str) -> Result<Noise> {
         let refuse =
             |expected: &str| Err(Error::Usage(format!("noise: expected {expected}, found {text}")));
         if let Some(pair) = text.strip_prefix("poisson:") {
@@ -162,7 +167,7 @@ impl Noise {
         }
         match text.parse::<f64>() {
             Ok(code_values) => Ok(Noise::Even(sigma(code_values, "noise")?)),
-            Err(_) => refuse("code values, poisson:GAIN,READ or auto"),
+            Err(_) => refuse(known),
         }
     }
 
@@ -185,7 +190,8 @@ impl Noise {
         file: &Picture,
     ) -> Result<(Noise, Option<f64>)> {
         if text != "auto" {
-            return Ok((Noise::parse(text)?, None));
+            let known = "code values, poisson:GAIN,READ or auto";
+            return Ok((Noise::parse_among(text, known)?, None));
         }
         let found = estimate::noise(a, file.rows()?.as_mut())?;
         Ok((Noise::Even(found / 127.5), Some(found)))

@@ -31,8 +31,9 @@ pub fn machine_clock() -> Clock {
 
 /// The time that each frame has, and what is known of how long things take.
 pub struct Budget {
-    /// In seconds.
+    /// In seconds, and for now at most so many.
     time: f64,
+    most: f64,
     clock: Clock,
     watch: Arc<Watch>,
     /// Seconds of all threads together, and of one, for a pixel of a window.
@@ -78,6 +79,7 @@ impl Budget {
     pub fn new(time: Duration, clock: Clock) -> Budget {
         Budget {
             time: time.as_secs_f64(),
+            most: f64::INFINITY,
             watch: Arc::new(Watch::new(clock.clone())),
             clock,
             pixel: Estimate::default(),
@@ -94,12 +96,18 @@ impl Budget {
         self.time
     }
 
+    /// Frames have no more time than this, until something else is said.
+    pub fn shorten(&mut self, most: f64) {
+        self.most = most;
+    }
+
     /// `prior`, with a watch on its evaluations.
     pub fn timed<'a>(&self, prior: &'a dyn Prior) -> Timed<'a> {
         Timed::new(prior, self.watch.clone())
     }
 
-    fn now(&self) -> f64 {
+    /// The clock's time, in seconds.
+    pub fn now(&self) -> f64 {
         (self.clock)().as_secs_f64()
     }
 
@@ -117,7 +125,7 @@ impl Budget {
 
     /// Chooses what is evaluated of a frame, for which `warm` says what there would be to do, and
     /// returns the levels for it. Where all of it fits these are those of the settings. Where
-    /// nothing is known yet of the time that a tile takes, it is one tile.
+    /// nothing is known yet of the time that a tile takes, it is one tile for each thread.
     pub fn choose(
         &self,
         a: &dyn Degradation,
@@ -126,13 +134,17 @@ impl Budget {
         warm: &mut Warm,
     ) -> Vec<Level> {
         let spent = self.now() - self.began;
-        let time = self.time - self.rest.high().unwrap_or(0.0).max(spent);
-        let room = match self.pixel.high() {
+        let time = self.time.min(self.most) - self.rest.high().unwrap_or(0.0).max(spent);
+        let known = self.pixel.high();
+        let room = match known {
             _ if self.time == 0.0 => 0.0,
-            None => 1.0,
+            None => f64::INFINITY,
             Some(pixel) => time / pixel,
         };
-        let most = if self.pixel.high().is_some() { settings.levels.len() } else { 1 };
+        let (most, tiles) = match known {
+            Some(_) => (settings.levels.len(), usize::MAX),
+            None => (1, settings.threads),
+        };
         for steps in (1..=most).rev() {
             let levels = levels(prior, &settings.levels, steps);
             warm.aim(&levels);
@@ -149,8 +161,8 @@ impl Budget {
             }
             let mut last = wanted(warm, &grids[steps - 1], steps - 1);
             last.sort_by(|a, b| b.2.total_cmp(&a.2));
-            for (tile, pixels, _) in last {
-                if left <= 0.0 || (left < pixels as f64 && self.pixel.high().is_some()) {
+            for (tile, pixels, _) in last.into_iter().take(tiles) {
+                if left < pixels as f64 {
                     break;
                 }
                 left -= pixels as f64;
@@ -168,8 +180,8 @@ impl Budget {
             watch: self.watch.clone(),
             chosen,
             began: self.began,
-            end: self.began + self.time,
-            // Nothing is known of the first tile: it may take what it takes.
+            end: self.began + self.time.min(self.most),
+            // Nothing is known of the first tiles: they may take what they take.
             pixel: self.alone.high().unwrap_or(0.0),
             rest: self.rest.high().unwrap_or(0.0),
             tail: self.tail.high().unwrap_or(0.0),

@@ -8,35 +8,42 @@ use crate::prior::{Evaluator, Identity, Prior};
 use crate::schedule::{Diffusion, Level};
 
 /// A time that is measured again and again: its mean and mean deviation, the last values counting
-/// most, as RFC 6298 does for the round trips of packets.
+/// most, as RFC 6298 does for the round trips of packets. The first values count alike.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Estimate {
-    /// `None` before the first value.
-    known: Option<(f64, f64)>,
+    mean: f64,
+    deviation: f64,
+    /// Values so far.
+    count: u32,
 }
 
 impl Estimate {
     pub fn learn(&mut self, value: f64) {
-        self.known = Some(match self.known {
-            None => (value, value / 2.0),
-            Some((mean, deviation)) => {
-                // A machine that has become slower is believed at once.
-                let surprise = value > mean + 4.0 * deviation;
-                let next = if surprise { value } else { 0.875 * mean + 0.125 * value };
-                (next, 0.75 * deviation + 0.25 * (value - mean).abs())
-            }
-        });
+        self.count = self.count.saturating_add(1);
+        if self.count == 1 {
+            // Evaluations of a machine differ far less than round trips do, which RFC 6298 doubts
+            // by a half at first; where they do, the deviation grows with the next value.
+            (self.mean, self.deviation) = (value, value / 8.0);
+            return;
+        }
+        let weight = |least: f64| (1.0 / f64::from(self.count)).max(least);
+        let off = value - self.mean;
+        // A machine that has become slower is believed at once.
+        let surprise = off > 4.0 * self.deviation;
+        self.mean += if surprise { off } else { weight(0.125) * off };
+        self.deviation += weight(0.25) * (off.abs() - self.deviation);
     }
 
     /// Nothing could be measured, because it would have taken too long: doubts fade soon, and the
     /// value itself very slowly, so that a machine that was hot once is tried again.
     pub fn age(&mut self) {
-        self.known = self.known.map(|(mean, deviation)| (0.999 * mean, 0.75 * deviation));
+        self.mean *= 0.999;
+        self.deviation *= 0.75;
     }
 
-    /// What it will hardly take longer than.
+    /// What it will hardly take longer than; `None` before the first value.
     pub fn high(&self) -> Option<f64> {
-        self.known.map(|(mean, deviation)| mean + 4.0 * deviation)
+        (self.count > 0).then_some(self.mean + 4.0 * self.deviation)
     }
 }
 
@@ -165,5 +172,26 @@ struct TimedAt {
 impl Evaluator for TimedAt {
     fn x0(&mut self, x_t: &[f32], level: Level, x0: &mut [f32]) -> Result<()> {
         self.watch.watch(self.pixels, || self.inner.x0(x_t, level, x0))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doubts_are_small_where_values_are_alike_and_grow_where_they_are_not() {
+        let mut estimate = Estimate::default();
+        assert_eq!(estimate.high(), None);
+        (0..4).for_each(|_| estimate.learn(2.0));
+        let high = estimate.high().unwrap();
+        assert!(high > 2.0 && high < 2.0 * 1.15, "{high}");
+        // Twice as slow all at once: believed, with room for more.
+        estimate.learn(4.0);
+        let high = estimate.high().unwrap();
+        assert!(high > 5.0, "{high}");
+        (0..30).for_each(|i| estimate.learn(3.0 + f64::from(i % 2)));
+        let high = estimate.high().unwrap();
+        assert!(high > 5.0 && high < 6.0, "{high}");
     }
 }

@@ -13,6 +13,11 @@ use crate::prior::Prior;
 use crate::sampler::grid::Grid;
 use crate::sampler::{Budget, Clock, Memory, Settings, Warm, grids, restore_warm};
 
+/// Most frames of practice, and about how many seconds they may take: the first two evaluate one
+/// tile for each thread, whatever that takes.
+const PRACTICE_FRAMES: usize = 10;
+const PRACTICE: f64 = 1.0;
+
 /// What a stream of frames is restored with; see [`Pipeline`].
 pub struct Parts<'a> {
     /// From the scene to the frames that come in: its measurement is of `input`'s shape.
@@ -115,17 +120,30 @@ impl<'a> Pipeline<'a> {
         Ok(Pipeline { parts, written, gain, singular, y, memory: None, budget })
     }
 
-    /// Learns how long things take, on black frames, before the first frame is waited for. Does
+    /// Learns how long things take, before the first frame is waited for: on frames that are black
+    /// and white in turns, so that each is all new, compared with the one before or not. Does
     /// nothing without a budget.
     ///
     /// # Errors
     /// Those of [`frame`](Pipeline::frame).
     pub fn practise(&mut self) -> Result<()> {
-        let black = vec![0; self.parts.input.frame_bytes()];
-        for _ in 0..2 {
+        let bytes = self.parts.input.frame_bytes();
+        let frames = [vec![0; bytes], vec![u8::MAX; bytes]];
+        let mut out = Vec::new();
+        let began = self.budget.as_ref().map_or(0.0, Budget::now);
+        for i in 0..PRACTICE_FRAMES {
             let Some(budget) = &mut self.budget else { return Ok(()) };
-            budget.forget();
-            self.frame(&black, &mut Vec::new(), &mut || {})?;
+            let left = PRACTICE - (budget.now() - began);
+            if i < 2 {
+                budget.forget();
+            } else if left <= 0.0 {
+                break;
+            }
+            budget.shorten(left);
+            self.frame(&frames[i % 2], &mut out, &mut || {})?;
+        }
+        if let Some(budget) = &mut self.budget {
+            budget.shorten(f64::INFINITY);
         }
         self.memory = None;
         Ok(())

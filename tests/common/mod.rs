@@ -2,6 +2,9 @@
 
 #![allow(dead_code)] // each test program uses its own part of this
 
+#[cfg(unix)]
+pub mod pipes;
+
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -98,4 +101,34 @@ pub fn most_memory(child: &mut std::process::Child) -> u64 {
         std::thread::sleep(std::time::Duration::from_micros(300));
     }
     most
+}
+
+/// Runs a command with an empty disk of `size` at the folder `at`, and copies what is on it to the
+/// folder `copy` before it goes: a tmpfs in a mount namespace of its own. `None`, with the reason
+/// printed, where the system lets nobody make one.
+#[cfg(target_os = "linux")]
+pub fn on_a_small_disk(
+    size: &str,
+    [at, copy]: [&str; 2],
+    command: &[&str],
+    input: std::process::Stdio,
+) -> Option<Output> {
+    const SCRIPT: &str = "mount -t tmpfs -o \"size=$1\" none \"$0\" || exit 99; copy=$2; shift 2; \
+                          \"$@\"; code=$?; cp -r \"$0/.\" \"$copy\"; exit $code";
+    let unshare = |how: &str, command: &[&str], input| {
+        let disk = ["sh", "-c", SCRIPT, at, size, copy];
+        Command::new("unshare").arg(how).args(disk).args(command).stdin(input).output()
+    };
+    std::fs::create_dir_all(at).unwrap();
+    let mut why = String::new();
+    // As root, or as whoever is root in a namespace of users.
+    for how in ["-m", "-rm"] {
+        match unshare(how, &["true"], std::process::Stdio::null()) {
+            Ok(done) if done.status.success() => return unshare(how, command, input).ok(),
+            Ok(done) => why += &String::from_utf8_lossy(&done.stderr),
+            Err(e) => why += &e.to_string(),
+        }
+    }
+    eprintln!("not tested: no tmpfs of {size} can be mounted here: {why}");
+    None
 }

@@ -58,6 +58,7 @@ impl Drive<'_> {
     /// What ended the stream early, after all whole frames before it have been written; and
     /// [`Error::Frames`] where some were broken.
     pub fn run(mut self, frames: Box<dyn Frames>, limits: Limits) -> Result<()> {
+        self.signals.begin();
         let started = Instant::now();
         let is_frame = |item: &Item| matches!(item, Item::Frame { .. });
         let queue = Arc::new(Queue::new(limits.queue, limits.when_full, is_frame));
@@ -94,6 +95,7 @@ impl Drive<'_> {
         counts: &mut Counts,
     ) -> Result<()> {
         let failed = |e: std::io::Error| Error::output(name, reason(&e));
+        let out = &mut self.signals.watched(out);
         if let Some(line) = &self.first {
             out.write_all(line.as_bytes()).and_then(|()| out.flush()).map_err(failed)?;
         }

@@ -1,7 +1,7 @@
 //! A JSON line about each frame.
 
 use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -41,9 +41,13 @@ impl Log {
                 let _ = writeln!(std::io::stderr(), "{line}");
                 Ok(())
             }
-            Log::File(file, path) => file
-                .write_all(format!("{line}\n").as_bytes())
-                .map_err(|e| Error::output(path, reason(&e))),
+            Log::File(file, path) => {
+                file.write_all(format!("{line}\n").as_bytes()).map_err(|e| match e.kind() {
+                    // Unlike that of the frames, its end is not what ends a pipe in good order.
+                    ErrorKind::BrokenPipe => Error::output(path, "nobody reads it any more"),
+                    _ => Error::output(path, reason(&e)),
+                })
+            }
         }
     }
 }

@@ -3,6 +3,7 @@
 mod camera;
 mod drive;
 mod log;
+mod options;
 mod signals;
 mod source;
 
@@ -211,6 +212,6 @@ fn held_bytes(
     // The last measurement and result, and the start that is made of it.
     let remembered = if args.warm { y + 2 * x } else { 0 };
     let numbers = 4 * y + 2 * x + remembered + shown * x + 2 * output.shape().len();
-    let bytes = (args.queue + 2) * input.frame_bytes() + output.frame_bytes();
-    (numbers * size_of::<f32>() + bytes) as u64
+    let bytes = (args.queue as u64 + 2) * input.frame_bytes() as u64 + output.frame_bytes() as u64;
+    (numbers * size_of::<f32>()) as u64 + bytes
 }

@@ -6,9 +6,10 @@ use std::path::Path;
 use super::super::args::Stream;
 use super::super::job;
 use super::camera::Camera;
+use super::options::{self, RATE, usage};
 use crate::classical::demosaic::Bayer;
 use crate::colour::{Affine, Coding, Matrix};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::frame::{Shape, code_max};
 use crate::io::video::{
     ColourMatrix, Format, Frames, Header, Packing, Range, RawReader, Sensor, Y4mReader,
@@ -36,10 +37,6 @@ const NONE: &str = "0";
 /// Exponent of a tone curve that nobody has said anything of.
 const GAMMA: f32 = 2.2;
 
-fn usage<T>(what: &str, expected: &str, found: impl std::fmt::Display) -> Result<T> {
-    Err(Error::Usage(format!("{what}: expected {expected}, found {found}")))
-}
-
 /// Layout and bits of frames without a header, by name, and whether a sensor gives them.
 fn raw_kind(name: &str) -> Option<(Packing, u8, bool)> {
     Some(match name {
@@ -58,6 +55,12 @@ fn raw_kind(name: &str) -> Option<(Packing, u8, bool)> {
     })
 }
 
+/// Whether rows of so many bytes make a plane that can be counted with.
+fn fits(rows: usize, stride: usize) -> bool {
+    const MOST: usize = 1 << 30;
+    rows.checked_mul(stride).is_some_and(|bytes| bytes <= MOST)
+}
+
 impl Source {
     /// Opens standard input.
     pub fn open(args: &Stream) -> Result<Source> {
@@ -69,6 +72,7 @@ impl Source {
         };
         let input = || BufReader::with_capacity(1 << 16, stdin());
         if args.format == "y4m" {
+            options::check(args, false)?;
             let reader = Y4mReader::new(input(), Path::new(NAME))?;
             let header = reader.header.clone();
             let format = header.format;
@@ -76,9 +80,6 @@ impl Source {
             let usual = if format.is_ycbcr() { Range::Limited } else { Range::Full };
             let range = asked.or(header.range).unwrap_or(usual);
             let frames = Box::new(reader);
-            if args.camera.is_some() || args.colours.is_some() {
-                return usage("camera", "frames of a sensor, as raw10 or bayer12", "y4m");
-            }
             let noise = args.noise.clone().unwrap_or_else(|| NONE.into());
             let header = Some(header);
             return Ok(Source {
@@ -96,6 +97,7 @@ impl Source {
                          bayer16, raw10 or raw12";
             return usage("format", known, &args.format);
         };
+        options::check(args, of_sensor)?;
         let Some(size) = &args.size else {
             return usage("format", "a --size for frames without a header", &args.format);
         };
@@ -105,11 +107,15 @@ impl Source {
             None => tight,
             Some("auto") => tight.padded(),
             Some(text) => match text.parse() {
-                Ok(bytes) if bytes >= tight.row_bytes() => Format { stride: Some(bytes), ..tight },
+                Ok(bytes) if bytes >= tight.row_bytes() && fits(height, bytes) => {
+                    Format { stride: Some(bytes), ..tight }
+                }
                 _ => {
-                    let least =
-                        format!("auto, or at least the {} bytes of a row", tight.row_bytes());
-                    return usage("stride", &least, text);
+                    let least = tight.row_bytes();
+                    let expected = format!(
+                        "auto, or at least the {least} bytes of a row, in planes of at most 1 GiB"
+                    );
+                    return usage("stride", &expected, text);
                 }
             },
         };
@@ -117,9 +123,6 @@ impl Source {
         let range = asked.unwrap_or(usual);
         let camera = Camera::new(args, bits)?;
         let developed = if of_sensor { Some(sensor(args, &camera, bits)?) } else { None };
-        if !of_sensor && (camera.matrix.is_some() || camera.black.is_some()) {
-            return usage("camera", "frames of a sensor, as raw10 or bayer12", &args.format);
-        }
         let frames = Box::new(RawReader::new(input(), Path::new(NAME), format));
         let (sensor, colours) = developed.unzip();
         let noise = camera.noise.unwrap_or_else(|| NONE.into());
@@ -165,10 +168,11 @@ impl Source {
             Some("raw") => false,
             Some(other) => return usage("to", "y4m, y4m444 or raw", other),
         };
+        let rate = args.rate.as_deref().unwrap_or(RATE);
         let is_444 = args.to.as_deref() == Some("y4m444");
         let format = Format { width, height, stride: None, ..self.format };
         if !format.is_ycbcr() && channels == 3 {
-            let bits = match (self.sensor.is_some(), args.depth) {
+            let bits = match (self.sensor.is_some(), args.depth.unwrap_or(8)) {
                 (true, bits @ (8 | 16)) => bits,
                 (true, other) => return usage("depth", "8 or 16", other),
                 // Samples of two bytes are of 16 bits where nothing says otherwise.
@@ -187,7 +191,7 @@ impl Source {
             let packing = Packing::Planar { across: side, down: side };
             let format = Format { packing, bits, ..format };
             let range = if args.range.is_some() { self.range } else { Range::Limited };
-            let rate = self.header.as_ref().and_then(Header::rate).unwrap_or(&args.rate);
+            let rate = self.header.as_ref().and_then(Header::rate).unwrap_or(rate);
             return Ok((format, Some(Header::new(format, range, rate))));
         }
         if is_444 {
@@ -202,7 +206,7 @@ impl Source {
             }
             _ => format,
         };
-        let made = || Header::new(format, self.range, &args.rate);
+        let made = || Header::new(format, self.range, rate);
         Ok((format, Some(self.header.clone().unwrap_or_else(made))))
     }
 }

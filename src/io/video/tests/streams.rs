@@ -170,7 +170,9 @@ fn a_broken_frame_is_skipped_and_the_next_found() {
         let expected: Vec<u8> = (0..4).filter(|i| usize::from(*i) != at).collect();
         assert_eq!(found, expected, "{}", broken.escape_ascii());
     }
-    // Bytes that were lost or added are noticed at the next frame, and the one behind it is found.
+    // Bytes that were lost or added are noticed where the next frame should begin, and the one
+    // behind it is found. The frame itself is taken for whole, with bytes of the next one in place
+    // of those that were lost: nothing in the format tells where a frame ends.
     for change in ["lost", "added"] {
         let mut bytes = whole.clone();
         match change {
@@ -181,6 +183,10 @@ fn a_broken_frame_is_skipped_and_the_next_found() {
         assert_eq!(error, None);
         assert_eq!(said.iter().filter(|n| matches!(n, Next::Skipped { .. })).count(), 1);
         assert!(frames.last().unwrap() == &[3; 12], "{change}");
+        let harmed = [1; 9].iter().chain(b"FRA").copied().collect::<Vec<u8>>();
+        assert_eq!(frames[0], [0; 12], "{change}");
+        assert_eq!(frames.len(), if change == "lost" { 3 } else { 4 });
+        assert_eq!(frames[1] == harmed, change == "lost", "{:?}", frames[1]);
     }
     // A last frame that is broken has none behind it.
     let mut bytes = whole.clone();
