@@ -6,10 +6,14 @@ Packages are fetched with `apt-get download` and unpacked without installing
 them. Every picture is shrunk with Lanczos to at most 1.6 megapixels, which
 also removes most compression artefacts, and written once: smaller copies of
 the same picture, smooth artwork and pictures used for evaluation are left
-out. OUT/sources.csv says where each came from and under which licence.
+out. OUT/sources.csv says where each came from and under which licence: what a
+package's copyright file says, and for a folder the table in its SOURCES.md
+(columns file, source, licence).
 """
 import argparse
 import csv
+import fnmatch
+import re
 import subprocess
 import tempfile
 from pathlib import Path
@@ -22,10 +26,6 @@ from data import EXTENSIONS, texture
 
 PACKAGES = ("lomiri-wallpapers-16.04", "lomiri-wallpapers-20.04", "ukui-wallpapers", "mate-backgrounds",
             "plasma-workspace-wallpapers")
-LOMIRI = "CC-BY-4.0, CC-BY-SA-4.0 or CC0-1.0 (see its copyright file)"
-LICENCES = {"lomiri-wallpapers-16.04": LOMIRI, "lomiri-wallpapers-20.04": LOMIRI,
-            "ukui-wallpapers": "CC-BY-SA-3.0", "mate-backgrounds": "GPL-2+",
-            "plasma-workspace-wallpapers": "GPL-2+"}
 MOST_PIXELS, LEAST_PIXELS, LEAST_TEXTURE = 1.6e6, 0.5e6, 0.75
 Image.MAX_IMAGE_PIXELS = None
 
@@ -51,6 +51,35 @@ def candidates(folder):
     return sorted(files, key=lambda p: (-p.stat().st_size, str(p)))
 
 
+def copyright_of(text, name):
+    """The licence that a Debian copyright file states for a file of that name: that of the last
+    `Files` that match it."""
+    found = "see its copyright file"
+    for paragraph in text.split("\n\n"):
+        fields = re.split(r"^(\S+):", paragraph, flags=re.MULTILINE)
+        fields = dict(zip(fields[1::2], fields[2::2]))
+        patterns = fields.get("Files", "").split()
+        patterns = [Path(pattern).name for pattern in patterns if not pattern.startswith("debian/")]
+        if "License" in fields and any(fnmatch.fnmatch(name.lower(), p.lower()) for p in patterns):
+            found = fields["License"].split("\n")[0].strip()
+    return found
+
+
+def stated(folder):
+    """(source, licence) by file name, from the table of a folder's SOURCES.md, if it has one."""
+    path, rows, columns = Path(folder) / "SOURCES.md", {}, None
+    for line in path.read_text().splitlines() if path.exists() else ():
+        if not line.startswith("|"):
+            columns = None
+            continue
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        columns = columns or cells
+        row = dict(zip(columns, cells))
+        if {"file", "source", "licence"} <= row.keys():
+            rows[row["file"]] = row["source"], row["licence"]
+    return rows
+
+
 class Builder:
     def __init__(self, out):
         self.out, self.rows = out, []
@@ -69,10 +98,15 @@ class Builder:
         if rough < LEAST_TEXTURE or any(mark @ other > 0.98 for other in self.seen):
             return
         self.seen.append(mark)
-        stem = path.parents[2].name if path.parent.name.startswith("images") else path.stem
+        stem = self.stem(path)
         name = f"{len(self.rows):04d}-{''.join(c if c.isalnum() else '_' for c in stem.lower())}.jpg"
         image.save(self.out / name, quality=95, subsampling=0)
         self.rows.append([name, image.width, image.height, f"{rough:.1f}", source, licence])
+
+    @staticmethod
+    def stem(path):
+        """The name of a picture, which in some packages is that of its folder."""
+        return path.parents[2].name if path.parent.name.startswith("images") else path.stem
 
     def package(self, name):
         with tempfile.TemporaryDirectory() as folder:
@@ -81,14 +115,16 @@ class Builder:
             subprocess.run(["dpkg-deb", "-x", archive, "files"], cwd=folder, check=True)
             files = Path(folder) / "files"
             copyright_file = files / "usr/share/doc" / name / "copyright"
-            if copyright_file.exists():
-                (self.out / f"{name}.copyright").write_bytes(copyright_file.read_bytes())
+            text = copyright_file.read_text(errors="replace") if copyright_file.exists() else ""
+            (self.out / f"{name}.copyright").write_text(text)
+            version = archive.name.split("_")[1].replace("%3a", ":")
             for path in candidates(files):
-                self.add(path, f"Debian {archive.name}", LICENCES.get(name, "see its copyright file"))
+                self.add(path, f"Debian {name} {version}", copyright_of(text, path.name))
 
     def folder(self, folder):
+        known = stated(folder)
         for path in candidates(folder):
-            self.add(path, f"folder {Path(folder).name}", "as stated where it came from")
+            self.add(path, *known.get(path.name, (f"folder {Path(folder).name}", "none stated")))
 
     def finish(self):
         with open(self.out / "sources.csv", "w", newline="") as file:

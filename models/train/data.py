@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+STARTS = ("bayer", "missing")    # what starts.py makes
 EXTENSIONS = {".jpg", ".jpeg", ".png", ".webp"}
 
 
@@ -63,3 +64,27 @@ class Corpus:
         if rng.random() < 0.1:
             x = x * float(rng.uniform(0.6, 1)) + float(rng.uniform(-0.2, 0.2))
         return x
+
+
+class Starts:
+    """Scenes beside the program's classical starts of one kind of restoration, as starts.py made them."""
+
+    def __init__(self, folder, kind):
+        self.parts = [np.asarray(Image.open(path)) for path in sorted(Path(folder).glob(f"*.{kind}.png"))]
+        if not self.parts:
+            raise SystemExit(f"no starts of {kind} in {folder}")
+
+    def batch(self, rng, count, side):
+        """(scenes, masks, starts), each [count,3,side,side]; scenes and starts in [-1,1]."""
+        places = []
+        for _ in range(count):
+            part = self.parts[rng.integers(len(self.parts))]
+            height, width = part.shape[0] // 3, part.shape[1]
+            y, x = rng.integers(height - side + 1), rng.integers(width - side + 1)
+            place = part.reshape(3, height, width, 3)[:, y:y + side, x:x + side]
+            turn = rng.integers(8)
+            place = place[:, ::-1] if turn & 1 else place
+            place = place[:, :, ::-1] if turn & 2 else place
+            places.append(place.transpose(0, 2, 1, 3) if turn & 4 else place)
+        whole = torch.from_numpy(np.stack(places, 1)).permute(0, 1, 4, 2, 3).float() / 127.5 - 1
+        return whole[0], (whole[1] > 0).float(), whole[2]

@@ -16,6 +16,7 @@ import corpus
 import evaluate
 import export
 import prune
+import shipped
 import tasks
 
 HERE = Path(__file__).parent
@@ -38,9 +39,9 @@ def build(name, recipe, out, pictures, options):
             subprocess.run(command, check=True)
             done.touch()
         before = run
-    shipped = out / f"{name}.onnx"
-    print("largest difference to PyTorch:", export.export(before, shipped))
-    net = evaluate.load(shipped)
+    exported = out / f"{name}.onnx"
+    print("largest difference to PyTorch:", export.export(before, exported))
+    net = evaluate.load(exported)
     table = f"{name}\n{evaluate.report(net)}\n{tasks.report(net)}\n"
     (out / f"{name}.txt").write_text(table)
     subprocess.run([sys.executable, HERE / "plot.py", log, out / f"{name}.svg"], check=True)
@@ -48,9 +49,13 @@ def build(name, recipe, out, pictures, options):
 
 
 def last(out, recipe, name):
-    """The checkpoint of a model's last stage: trained here, or the one that is shipped."""
+    """The checkpoint of a model's last stage: trained here, or the weights that are shipped."""
     trained = out / f"{recipe['model'][name]['stages'][-1]}.ckpt"
-    return trained if trained.exists() else HERE / f"{name}.ckpt"
+    if trained.exists():
+        return trained
+    weights = out / f"{name}-shipped.ckpt"
+    shipped.checkpoint(name, weights, recipe)
+    return weights
 
 
 def main(args):

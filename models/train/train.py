@@ -14,6 +14,7 @@ import os
 import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ import classical
 import evaluate
 import schedule
 import unroll
-from data import Corpus
+from data import STARTS, Corpus, Starts
 from net import UNet
 from optimizer import Muon
 
@@ -77,11 +78,29 @@ def examples(corpus, stage, step, seed):
     return x_t, torch.from_numpy(t).float(), ab.sqrt() * noise - (1 - ab).sqrt() * x, (1 - ab) ** stage["power"]
 
 
-def restorations(corpus, stage, step, seed):
+@contextmanager
+def narrowed(net):
+    """The convolutions' weights rounded to 8 bits with a scale per output channel, as `ddnm pack
+    --weights int8` does; the gradients found then are those of the weights as they were."""
+    layers = [m for m in net.modules() if isinstance(m, (torch.nn.Conv2d, torch.nn.ConvTranspose2d))]
+    wide = [m.weight.detach().clone() for m in layers]
+    with torch.no_grad():
+        for layer in layers:
+            outputs = 1 if isinstance(layer, torch.nn.ConvTranspose2d) else 0
+            others = [d for d in range(4) if d != outputs]
+            scale = layer.weight.abs().amax(others, keepdim=True).clamp(min=1e-12) / 127
+            layer.weight.copy_((layer.weight / scale).round() * scale)
+    yield
+    with torch.no_grad():
+        for layer, weight in zip(layers, wide):
+            layer.weight.copy_(weight)
+
+
+def restorations(corpus, starts, stage, step, seed):
     """(kind, generator, scenes) of the pieces that are trained through a whole restoration."""
     rng = np.random.default_rng([seed, stage["seed"], step, 1])
-    kinds = rng.choice(unroll.KINDS, stage["unroll"])
-    return [(kind, rng.spawn(1)[0], corpus.batch(rng, PIECE, stage["patch"])) for kind in kinds]
+    kinds = rng.choice(stage["kinds"], stage["unroll"])
+    return [(kind, rng.spawn(1)[0], starts.get(kind, corpus).batch(rng, PIECE, stage["patch"])) for kind in kinds]
 
 
 def set_gradients(net, pool, batch, stage, teacher=None, whole=()):
@@ -142,6 +161,7 @@ def train(args):
         start = state["step"]
     pool = ThreadPoolExecutor(args.threads)
     corpus, crops = Corpus(args.corpus), evaluate.crops()
+    starts = {kind: Starts(args.starts, kind) for kind in STARTS if args.starts and kind in stage["kinds"]}
 
     def checkpoint(step):
         save(args.run, {"net": recipe["model"][args.model]["net"], "stage": args.stage, "step": step, "ema": ema.state_dict(),
@@ -156,8 +176,9 @@ def train(args):
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(stage, step)
         batch = examples(corpus, stage, step, recipe["seed"])
-        whole = restorations(corpus, stage, step, recipe["seed"])
-        loss = set_gradients(net, pool, batch, stage, teacher, whole)
+        whole = restorations(corpus, starts, stage, step, recipe["seed"])
+        with narrowed(net) if stage["narrow"] else nullcontext():
+            loss = set_gradients(net, pool, batch, stage, teacher, whole)
         torch.nn.utils.clip_grad_norm_(net.parameters(), stage["clip"])
         optimizer.step()
         keep = min(stage["ema"], (step + 1) / (step + 10))
@@ -166,8 +187,10 @@ def train(args):
                 average.lerp_(raw, 1 - keep)
         loss_sum, loss_count, done = loss_sum + loss, loss_count + 1, step + 1
         if done % args.evaluate_every == 0 or done == end:
+            with narrowed(ema) if stage["narrow"] else nullcontext():
+                quality = evaluate.denoising(ema, crops)
             row = [args.stage, done, f"{time.process_time() - began:.0f}", f"{learning_rate(stage, step):.2e}",
-                   f"{loss_sum / loss_count:.5f}", *(f"{p:.3f}" for p in evaluate.denoising(ema, crops))]
+                   f"{loss_sum / loss_count:.5f}", *(f"{p:.3f}" for p in quality)]
             loss_sum = loss_count = 0
             new = not args.log.exists()
             with open(args.log, "a", newline="") as file:
@@ -190,6 +213,7 @@ if __name__ == "__main__":
     parser.add_argument("--recipe", type=Path, default=Path(__file__).parent / "recipe.toml")
     parser.add_argument("--init", type=Path)
     parser.add_argument("--teacher", type=Path, help="checkpoint of a larger network; used where the stage's `teach` is not 0")
+    parser.add_argument("--starts", type=Path, help="what starts.py made; used where the stage trains through restorations")
     parser.add_argument("--log", type=Path, default=Path("train.csv"))
     parser.add_argument("--pause", type=Path, help="wait while this file exists")
     parser.add_argument("--save-every", type=float, default=120, help="seconds between checkpoints")
