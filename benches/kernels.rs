@@ -46,6 +46,13 @@ fn main() -> ddnm::Result<()> {
             (96, 96, 8),
             (96, 96, 24),
             (64, 12, 96),
+            // As pruning leaves them: multiples of no vector, beside some that are.
+            (16, 16, 48),
+            (17, 17, 48),
+            (20, 20, 48),
+            (32, 32, 48),
+            (36, 36, 48),
+            (50, 50, 48),
         ] {
             layer(isa, inputs, outputs, side);
         }
