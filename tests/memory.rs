@@ -65,14 +65,67 @@ fn plans_say_what_restorations_take() {
             ok(&["degrade", &x, "-o", &y, "-d", spec, "--noise", noise]);
             for threads in ["1", "2"] {
                 let how = ["-d", spec, "--noise", noise, "--threads", threads, "--steps", steps];
-                let planned = planned(&[&[y.as_str()][..], &how].concat());
-                let found = peak(&[&["restore", &y, "-o", &out, "-q"][..], &how].concat());
-                let case = format!("{width}x{height} {spec}, {threads} threads");
-                assert!(found <= planned, "{case}: {found} bytes, {planned} planned");
-                assert!(found * 10 >= planned * 8, "{case}: {found} bytes, {planned} planned");
+                takes_what_was_planned(&y, &out, &how);
             }
         }
     }
+}
+
+/// The same of operators over whole frames, by closed forms and by conjugate gradients, of draws,
+/// and of inputs that are held whole or have 16 bits.
+#[test]
+fn plans_say_what_whole_frames_take() {
+    let folder = Folder::new();
+    let (x, png, out) = (folder.arg("x.png"), folder.arg("y.png"), folder.arg("out.png"));
+    let (npy, psf) = (folder.arg("y.npy"), folder.arg("psf.png"));
+    io::write(psf.as_ref(), &line(), 8).unwrap();
+    let (psf, both) = (&format!("blur:{psf}"), &format!("blur:{psf}+sr:2"));
+    for (width, height) in [(48, 40), (320, 240), (90, 500)] {
+        io::write(x.as_ref(), &tiled(width, height), 8).unwrap();
+        let size = &format!("{width}x{height}");
+        for (spec, y, noise, mode, bits, threads) in [
+            ("blur:gauss:1.6", &png, "0", "faithful", "8", "1"),
+            ("blur:gauss:1.6", &png, "2", "sample", "8", "2"),
+            ("blur:gauss:1.6", &png, "0", "faithful", "16", "2"),
+            ("blur:box:5", &png, "poisson:2,2", "faithful", "8", "1"),
+            (psf, &png, "2", "faithful", "8", "2"),
+            (psf, &png, "0", "sample", "8", "1"),
+            (both, &png, "2", "faithful", "8", "1"),
+            ("sr:2:bicubic", &png, "0", "faithful", "8", "2"),
+            ("sr:2:bicubic", &png, "0", "sample", "8", "1"),
+            ("hadamard:0.25:7", &npy, "0", "faithful", "8", "1"),
+            ("blocks:0.25:7", &npy, "0", "sample", "8", "2"),
+            ("bayer:rggb", &png, "0", "sample", "8", "2"),
+            ("bayer:rggb", &png, "0", "faithful", "16", "1"),
+        ] {
+            let bits = if y == &png { &["--depth", bits][..] } else { &[] };
+            let degraded = ["degrade", &x, "-o", y, "-d", spec, "--noise", noise];
+            ok(&[&degraded[..], bits].concat());
+            let how = ["-d", spec, "--noise", noise, "--mode", mode, "--threads", threads];
+            let size = if y == &npy { &["--size", size][..] } else { &[] };
+            takes_what_was_planned(y, &out, &[&how[..], &["--steps", "2"], size].concat());
+        }
+    }
+    let jpeg = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/assets/rocket.jpg");
+    for (spec, threads) in [("none", "1"), ("none", "2"), ("blur:gauss:1.6", "1")] {
+        let how = ["-d", spec, "--noise", "5", "--threads", threads, "--steps", "2"];
+        takes_what_was_planned(jpeg, &out, &how);
+    }
+}
+
+/// Restores, and compares what it takes with what the plan says.
+fn takes_what_was_planned(y: &str, out: &str, how: &[&str]) {
+    let planned = planned(&[&[y][..], how].concat());
+    let found = peak(&[&["restore", y, "-o", out, "-q"][..], how].concat());
+    assert!(found <= planned, "{y} {how:?}: {found} bytes, {planned} planned");
+    assert!(found * 10 >= planned * 8, "{y} {how:?}: {found} bytes, {planned} planned");
+}
+
+/// A point spread function: a line across 11 x 7 pixels.
+fn line() -> Frame {
+    let away = |i: usize| ((i / 11) as f32 - (i % 11) as f32 * 0.6).abs();
+    let value = |i: usize| 2.0 * (1.0 - 0.8 * away(i)).max(0.0) - 1.0;
+    Frame::new(Shape::new(1, 7, 11), (0..77).map(value).collect()).unwrap()
 }
 
 /// What `ddnm plan` says with these arguments, in bytes.

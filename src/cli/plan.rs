@@ -25,7 +25,8 @@ pub fn run(args: Plan) -> Result<()> {
             let (width, height) = job::parse_size(size)?;
             let scene = Shape::new(3, height, width);
             let a = Spec::parse(&args.degradation)?.build(scene, &job::load_mask)?;
-            (a, 0, Origin::default(), job::Noise::parse(&args.noise)?)
+            let origin = Origin { bit_depth: 8, ..Origin::default() };
+            (a, 0, origin, job::Noise::parse(&args.noise)?)
         }
         (None, None) => {
             let why = "plan: expected a measurement, or --size WIDTHxHEIGHT";
@@ -35,7 +36,7 @@ pub fn run(args: Plan) -> Result<()> {
     let machine = boards::detect(Path::new("/"))?;
     let board = args.board.as_deref().map(boards::find).transpose()?;
     let prior = job::model(args.model.as_deref(), board)?;
-    let settings = job::Schedule {
+    let mut settings = job::Schedule {
         mode: &args.mode,
         rule: "split",
         eta: 0.85,
@@ -49,9 +50,10 @@ pub fn run(args: Plan) -> Result<()> {
         momentum: None,
         travel: args.travel.as_deref(),
         threads: job::threads(args.threads, &machine, board),
-        bits: if origin.bit_depth == 0 && args.input.is_some() { 0 } else { 8 },
+        bits: origin.bit_depth,
     }
     .settings(&a, &prior)?;
+    settings.limits = job::limits(args.saturation, &origin)?;
     let limit = match board {
         // Half of the smallest that it is sold with: the system needs some.
         Some(board) => {

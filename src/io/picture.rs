@@ -108,7 +108,7 @@ impl Picture {
                 let frame = npy::decode(&bytes, name)?;
                 let Shape { channels, height, width } = frame.shape;
                 floats = Some(frame);
-                source = Source::Memory(bytes);
+                source = Source::Memory(Vec::new());
                 let layout = Layout { width, height, channels, alpha: false, bits: 16 };
                 (layout, Origin::default(), Coding::Npy)
             }
@@ -149,6 +149,10 @@ impl Picture {
     pub fn held_bytes(&self) -> u64 {
         let file = match &self.source {
             Source::File(_) => 0,
+            // The decoder of JPEG makes a copy, and keeps rows of blocks in several forms.
+            Source::Memory(bytes) if self.coding == Coding::Jpeg => {
+                2 * bytes.len() + 64 * self.layout.row_bytes()
+            }
             Source::Memory(bytes) => bytes.len(),
         };
         let samples = match self.coding {
