@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use detect::{Machine, detect};
+pub use detect::{Machine, MemoryLimit, detect};
 pub use predict::WINOGRAD;
 pub(crate) use root::Root;
 

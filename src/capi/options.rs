@@ -125,7 +125,7 @@ impl Options {
             bits: 8,
             output_is_held: false,
         };
-        let plan = plan::plan(&planned, None)?;
+        let plan = plan::plan(&planned, &[])?;
         (settings.threads, settings.band) = (plan.threads, plan.band);
         let a: Arc<dyn Degradation> = Arc::from(a);
         let restorer = Restorer::new(a.clone(), Arc::new(model), settings)?;

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::boards::{Board, Machine};
+use crate::boards::{Board, Machine, MemoryLimit};
 use crate::degrade::{CameraNoise, Degradation, Limits, Spec, estimate};
 use crate::error::{Error, Result};
 use crate::frame::{Origin, Rows, Shape};
@@ -84,9 +84,10 @@ pub fn threads(asked: isize, machine: &Machine, board: Option<&Board>) -> usize 
     }
 }
 
-/// The most private memory to use: what was asked for, and never more than there is.
-pub fn memory(asked: Option<&str>, machine: &Machine) -> Result<Option<u64>> {
-    Ok(bytes(asked)?.into_iter().chain(machine.memory_left()).min())
+/// The most memory to use: what was asked for, and never more than there is.
+pub fn memory(asked: Option<&str>, machine: &Machine) -> Result<Vec<MemoryLimit>> {
+    let asked = bytes(asked)?.map(MemoryLimit::of);
+    Ok(asked.into_iter().chain(machine.memory_left()).collect())
 }
 
 /// An amount of memory: bytes, or with K, M or G (powers of 1024).

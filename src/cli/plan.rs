@@ -10,7 +10,7 @@ use crate::degrade::{Degradation, Spec};
 use crate::error::{Error, Result};
 use crate::frame::{Origin, Shape};
 use crate::prior::Prior;
-use crate::{boards, io, plan};
+use crate::{boards, boards::MemoryLimit, io, plan};
 
 pub fn run(args: Plan) -> Result<()> {
     let (a, input_bytes, origin, noise) = match (&args.input, &args.size) {
@@ -54,12 +54,11 @@ pub fn run(args: Plan) -> Result<()> {
     }
     .settings(&a, &prior)?;
     settings.limits = job::limits(args.saturation, &origin)?;
-    let limit = match board {
+    let limits = match board {
         // Half of the smallest that it is sold with: the system needs some.
         Some(board) => {
-            let smallest = board.memory_mib.first().copied().unwrap_or(u64::MAX >> 20);
-            let least = Some(smallest << 19);
-            job::bytes(args.max_memory.as_deref())?.or(least)
+            let asked = job::bytes(args.max_memory.as_deref())?;
+            vec![MemoryLimit::of(asked.unwrap_or(board.memory() / 2))]
         }
         None => job::memory(args.max_memory.as_deref(), &machine)?,
     };
@@ -71,7 +70,7 @@ pub fn run(args: Plan) -> Result<()> {
         bits: job::depth(args.depth, &origin)?,
         output_is_held: false,
     };
-    let plan = plan::plan(&job, limit)?;
+    let plan = plan::plan(&job, &limits)?;
     let (seconds, basis) = match board {
         Some(board) => {
             let (macs, bytes) = (plan.multiply_accumulates, plan.bytes_moved);

@@ -5,6 +5,7 @@ mod whole;
 
 use std::time::Instant;
 
+use crate::boards::MemoryLimit;
 use crate::degrade::{Degradation, Reach};
 use crate::error::{Error, Result};
 use crate::frame::Shape;
@@ -81,13 +82,12 @@ const CODING: u64 = 1 << 20;
 /// Rows of samples that decoder and encoder hold: the last ones, and filtered ones to choose from.
 const CODED_ROWS: u64 = 16;
 
-/// Plans within `limit` bytes of private memory: as many threads as may be used and fit, then as
-/// many rows of tiles at a time as keep them busy and fit. Neither changes the result.
+/// Plans within limits of memory: as many threads as may be used and fit, then as many rows of
+/// tiles at a time as keep them busy and fit. Neither changes the result.
 ///
 /// # Errors
 /// [`Error::Memory`] with the smallest limit that would do.
-pub fn plan(job: &Job, limit: Option<u64>) -> Result<Plan> {
-    let limit = limit.unwrap_or(u64::MAX);
+pub fn plan(job: &Job, limits: &[MemoryLimit]) -> Result<Plan> {
     let grids = grids(job.a, job.prior, &job.settings.levels);
     let columns = grids.iter().map(|g| g.columns.len()).min().unwrap_or(1);
     for threads in (1..=job.settings.threads.max(1)).rev() {
@@ -95,7 +95,8 @@ pub fn plan(job: &Job, limit: Option<u64>) -> Result<Plan> {
         let busy = if threads == 1 { 1 } else { (4 * threads).div_ceil(columns) };
         for band in (1..=busy).rev() {
             let memory = memory(job, &grids, threads, band)?;
-            if memory.total() <= limit {
+            let further = threads as u64 - 1;
+            if limits.iter().all(|l| memory.total() + further * l.thread <= l.bytes) {
                 return finish(job, &grids, threads, band, memory);
             }
         }
@@ -103,6 +104,7 @@ pub fn plan(job: &Job, limit: Option<u64>) -> Result<Plan> {
     let most = job.settings.threads.max(1);
     let needed = memory(job, &grids, most, (4 * most).div_ceil(columns))?.total();
     let smallest = memory(job, &grids, 1, 1)?.total();
+    let limit = limits.iter().map(|l| l.bytes).min().unwrap_or(u64::MAX);
     Err(Error::Memory { needed, limit, smallest })
 }
 

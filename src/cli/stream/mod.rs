@@ -72,7 +72,7 @@ pub fn run(args: Stream) -> Result<()> {
 
     let threads = job::threads(args.threads, &machine, board);
     let (rgb, mut settings) = settings(&args, &source.noise, &a, &model, coding, threads)?;
-    let limit = job::memory(args.max_memory.as_deref(), &machine)?;
+    let limits = job::memory(args.max_memory.as_deref(), &machine)?;
     let shown = usize::from(planes.is_some()) + usize::from(source.colours.is_some());
     let planned = plan::Job {
         a: &a,
@@ -82,7 +82,7 @@ pub fn run(args: Stream) -> Result<()> {
         bits: 8,
         output_is_held: false,
     };
-    let plan = plan::plan(&planned, limit)?;
+    let plan = plan::plan(&planned, &limits)?;
     (settings.threads, settings.band) = (plan.threads, plan.band);
 
     let black = match coding {
