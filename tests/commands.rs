@@ -94,3 +94,16 @@ fn boards_are_listed_and_this_machine_is_among_them() {
     assert!(line["this"]["threads"].as_u64().unwrap() >= 1);
     assert!(line["this"]["page_size"].as_u64().unwrap() >= 4096);
 }
+
+/// Models of a checkout are found by name, and a board's defaults can be overridden.
+#[test]
+fn a_board_brings_its_defaults() {
+    let of = |more: &[&str]| -> Value {
+        let plan = ["plan", "--json", "--size", "320x240", "-d", "hadamard:0.25:7"];
+        let plan = [&plan[..], &["--board", "pi-zero-2-w"], more].concat();
+        serde_json::from_str(&ok(&plan)).unwrap()
+    };
+    let usual = of(&[]);
+    assert_eq!((&usual["model"], &usual["evaluations"]), (&"patch-xs".into(), &8.into()));
+    assert_eq!(of(&["--steps", "12", "--model", "patch-s"])["evaluations"], 12);
+}

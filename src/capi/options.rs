@@ -114,6 +114,7 @@ impl Options {
             momentum: None,
             travel: None,
             threads: job::threads(self.threads as isize, &machine, None),
+            board: None,
             bits: samples.bits(),
         };
         let mut settings = schedule.settings(&a, &model)?;

@@ -71,7 +71,14 @@ pub fn parse_size(text: &str) -> Result<(usize, usize)> {
 
 /// The model that was asked for, or the one that suits the board.
 pub fn model(asked: Option<&str>, board: Option<&Board>) -> Result<Model> {
-    prior::find(asked.or(board.map(|board| board.defaults.model.as_str())))
+    prior::find(asked.map(str::to_owned).or_else(|| usual_model(board)).as_deref())
+}
+
+/// The model that suits the board, with the weights that suit it if a file has them.
+pub fn usual_model(board: Option<&Board>) -> Option<String> {
+    let names = board?.defaults.models();
+    let there = names.iter().find(|name| prior::named(name).is_some());
+    there.or(names.last()).cloned()
 }
 
 /// The most threads to use: as many as asked for; of what the machine grants (or of the board's
@@ -221,6 +228,8 @@ pub struct Schedule<'a> {
     pub travel: Option<&'a str>,
     /// The most threads; see [`threads`].
     pub threads: usize,
+    /// Its defaults hold where nothing was said.
+    pub board: Option<&'a Board>,
     /// Bits per sample of the measurement's file; 0 for floats.
     pub bits: u8,
 }
@@ -257,7 +266,8 @@ impl Schedule<'_> {
             other => return usage(format!("mode: expected faithful or sample, found {other}")),
         };
         let default = defaults(a, sigma_y, mode == Mode::Faithful);
-        let steps = self.steps.unwrap_or(default.steps);
+        let most = self.board.map_or(usize::MAX, |board| board.defaults.steps);
+        let steps = self.steps.unwrap_or(default.steps.min(most));
         if !(1..=1000).contains(&steps) {
             return usage(format!("steps: expected 1 to 1000, found {steps}"));
         }
@@ -304,7 +314,7 @@ impl Schedule<'_> {
             momentum,
             frame: 0,
             threads: self.threads,
-            band: None,
+            band: self.board.map(|board| board.defaults.band),
         })
     }
 }

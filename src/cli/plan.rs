@@ -50,6 +50,7 @@ pub fn run(args: Plan) -> Result<()> {
         momentum: None,
         travel: args.travel.as_deref(),
         threads: job::threads(args.threads, &machine, board),
+        board,
         bits: origin.bit_depth,
     }
     .settings(&a, &prior)?;

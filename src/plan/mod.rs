@@ -17,7 +17,7 @@ use crate::sampler::{Mode, Settings, grids, tiling};
 pub struct Job<'a> {
     pub a: &'a dyn Degradation,
     pub prior: &'a Model,
-    /// Its `threads` are the most that may be used; its `band` does not matter.
+    /// Its `threads` are the most that may be used, its `band` the most rows of tiles at a time.
     pub settings: &'a Settings,
     /// What holding the input in memory takes, see [`Picture::held_bytes`](crate::io::Picture).
     pub input_bytes: u64,
@@ -90,9 +90,10 @@ const CODED_ROWS: u64 = 16;
 pub fn plan(job: &Job, limits: &[MemoryLimit]) -> Result<Plan> {
     let grids = grids(job.a, job.prior, &job.settings.levels);
     let columns = grids.iter().map(|g| g.columns.len()).min().unwrap_or(1);
+    let most_rows = job.settings.band.unwrap_or(usize::MAX);
     for threads in (1..=job.settings.threads.max(1)).rev() {
         // With fewer tiles than this at a time threads wait for each other too often.
-        let busy = if threads == 1 { 1 } else { (4 * threads).div_ceil(columns) };
+        let busy = if threads == 1 { 1 } else { (4 * threads).div_ceil(columns).min(most_rows) };
         for band in (1..=busy).rev() {
             let memory = memory(job, &grids, threads, band)?;
             let further = threads as u64 - 1;
@@ -102,7 +103,8 @@ pub fn plan(job: &Job, limits: &[MemoryLimit]) -> Result<Plan> {
         }
     }
     let most = job.settings.threads.max(1);
-    let needed = memory(job, &grids, most, (4 * most).div_ceil(columns))?.total();
+    let busy = (4 * most).div_ceil(columns).min(most_rows);
+    let needed = memory(job, &grids, most, busy)?.total();
     let smallest = memory(job, &grids, 1, 1)?.total();
     let limit = limits.iter().map(|l| l.bytes).min().unwrap_or(u64::MAX);
     Err(Error::Memory { needed, limit, smallest })

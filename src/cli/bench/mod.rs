@@ -131,6 +131,7 @@ fn with_rates(
         momentum: None,
         travel: None,
         threads: machine.threads(),
+        board: None,
         bits: 8,
     }
     .settings(a, prior)?;

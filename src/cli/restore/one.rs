@@ -43,6 +43,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         momentum: args.momentum,
         travel: args.travel.as_deref(),
         threads: job::threads(args.threads, machine, *board),
+        board: *board,
         bits: file.origin.bit_depth,
     }
     .settings(&a, prior)?;
