@@ -95,6 +95,21 @@ fn boards_are_listed_and_this_machine_is_among_them() {
     assert!(line["this"]["page_size"].as_u64().unwrap() >= 4096);
 }
 
+#[test]
+fn a_plan_says_what_is_held_whole_and_why() {
+    let of = |name: &str| {
+        let path = format!("{}/tests/assets/{name}", env!("CARGO_MANIFEST_DIR"));
+        let plan = ["plan", &path, "-d", "none"];
+        let line: Value = serde_json::from_str(&ok(&[&plan[..], &["--json"]].concat())).unwrap();
+        (ok(&plan), line["held_whole"].clone())
+    };
+    let (text, why) = of("tiny.jpg");
+    let why = why.as_str().unwrap();
+    assert!(why.contains("JPEG") && text.contains(&format!("held whole: {why}")), "{text}");
+    let (text, why) = of("golden-sr2.png");
+    assert!(why.is_null() && !text.contains("held whole"), "{text}");
+}
+
 /// Models of a checkout are found by name, and a board's defaults can be overridden.
 #[test]
 fn a_board_brings_its_defaults() {

@@ -13,10 +13,10 @@ use crate::prior::Prior;
 use crate::{boards, boards::MemoryLimit, io, plan};
 
 pub fn run(args: Plan) -> Result<()> {
-    let (a, input_bytes, origin, noise) = match (&args.input, &args.size) {
+    let (a, held, origin, noise) = match (&args.input, &args.size) {
         (Some(name), size) => {
             let file = io::Picture::open(path(name))?;
-            let (held, recorded) = (file.held_bytes(), file.origin.scene);
+            let (held, recorded) = ((file.held_bytes(), file.held_whole()), file.origin.scene);
             let a = job::operator(&args.degradation, file.shape(), recorded, size.as_deref())?;
             let (noise, _) = job::Noise::of_file(&args.noise, &a, &file)?;
             (a, held, file.origin, noise)
@@ -26,13 +26,14 @@ pub fn run(args: Plan) -> Result<()> {
             let scene = Shape::new(3, height, width);
             let a = Spec::parse(&args.degradation)?.build(scene, &job::load_mask)?;
             let origin = Origin { bit_depth: 8, ..Origin::default() };
-            (a, 0, origin, job::Noise::parse(&args.noise)?)
+            (a, (0, None), origin, job::Noise::parse(&args.noise)?)
         }
         (None, None) => {
             let why = "plan: expected a measurement, or --size WIDTHxHEIGHT";
             return Err(Error::Usage(why.into()));
         }
     };
+    let (input_bytes, held_whole) = held;
     let machine = boards::detect(Path::new("/"))?;
     let board = args.board.as_deref().map(boards::find).transpose()?;
     let prior = job::model(args.model.as_deref(), board)?;
@@ -93,7 +94,7 @@ pub fn run(args: Plan) -> Result<()> {
                 "total": memory.total(), "program": memory.program, "model": memory.model,
                 "network": memory.network, "rows": memory.rows, "files": memory.files,
             },
-            "bytes_moved": plan.bytes_moved,
+            "bytes_moved": plan.bytes_moved, "held_whole": held_whole,
             "seconds": seconds, "basis": basis, "board": args.board, "model": prior.identity().name,
         });
         return print(&line.to_string());
@@ -103,6 +104,7 @@ pub fn run(args: Plan) -> Result<()> {
         Some(rows) => format!("{rows} rows of tiles at a time"),
         None => "the whole frame at a time".into(),
     };
+    let held = held_whole.map(|why| format!("input         held whole: {why}"));
     let text = [
         format!("scene         {} through `{}`", plan.scene, a.spec()),
         format!(
@@ -127,5 +129,6 @@ pub fn run(args: Plan) -> Result<()> {
         ),
         format!("time          about {seconds:.1} s: {basis}"),
     ];
-    print(&text.join("\n"))
+    let lines: Vec<String> = text.into_iter().chain(held).collect();
+    print(&lines.join("\n"))
 }

@@ -164,6 +164,19 @@ impl Picture {
         (file + samples + alpha) as u64
     }
 
+    /// Why the picture is held in memory whole, if it is.
+    pub fn held_whole(&self) -> Option<&'static str> {
+        match (self.coding, &self.source) {
+            (Coding::Jpeg, _) => Some("a JPEG is decoded in one piece"),
+            (Coding::InterlacedPng, _) => {
+                Some("an interlaced PNG has its first row complete only at its end")
+            }
+            (Coding::Npy, _) => Some("an array may have all its values in one row"),
+            (Coding::Png, Source::Memory(_)) => Some("a pipe can be read only once"),
+            (Coding::Png, Source::File(_)) => None,
+        }
+    }
+
     /// The picture's rows, from the top.
     pub fn rows(&self) -> Result<Box<dyn Rows + '_>> {
         let layout = self.layout;
