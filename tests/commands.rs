@@ -77,7 +77,9 @@ fn the_version_says_what_was_built() {
     {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert_eq!(text.contains("onnx"), cfg!(feature = "onnx"));
+    for (feature, built) in [("onnx", cfg!(feature = "onnx")), ("cuda", cfg!(feature = "cuda"))] {
+        assert_eq!(text.contains(feature), built, "{feature}: {text}");
+    }
 }
 
 #[test]
