@@ -77,7 +77,9 @@ fn the_version_says_what_was_built() {
     {
         assert!(text.contains(part), "{part}: {text}");
     }
-    assert_eq!(text.contains("onnx"), cfg!(feature = "onnx"));
+    for (feature, built) in [("onnx", cfg!(feature = "onnx")), ("cuda", cfg!(feature = "cuda"))] {
+        assert_eq!(text.contains(feature), built, "{feature}: {text}");
+    }
 }
 
 #[test]
@@ -93,4 +95,32 @@ fn boards_are_listed_and_this_machine_is_among_them() {
     assert!(boards.iter().any(|b| b["name"] == this), "{this}");
     assert!(line["this"]["threads"].as_u64().unwrap() >= 1);
     assert!(line["this"]["page_size"].as_u64().unwrap() >= 4096);
+}
+
+#[test]
+fn a_plan_says_what_is_held_whole_and_why() {
+    let of = |name: &str| {
+        let path = format!("{}/tests/assets/{name}", env!("CARGO_MANIFEST_DIR"));
+        let plan = ["plan", &path, "-d", "none"];
+        let line: Value = serde_json::from_str(&ok(&[&plan[..], &["--json"]].concat())).unwrap();
+        (ok(&plan), line["held_whole"].clone())
+    };
+    let (text, why) = of("tiny.jpg");
+    let why = why.as_str().unwrap();
+    assert!(why.contains("JPEG") && text.contains(&format!("held whole: {why}")), "{text}");
+    let (text, why) = of("golden-sr2.png");
+    assert!(why.is_null() && !text.contains("held whole"), "{text}");
+}
+
+/// Models of a checkout are found by name, and a board's defaults can be overridden.
+#[test]
+fn a_board_brings_its_defaults() {
+    let of = |more: &[&str]| -> Value {
+        let plan = ["plan", "--json", "--size", "320x240", "-d", "hadamard:0.25:7"];
+        let plan = [&plan[..], &["--board", "pi-zero-2-w"], more].concat();
+        serde_json::from_str(&ok(&plan)).unwrap()
+    };
+    let usual = of(&[]);
+    assert_eq!((&usual["model"], &usual["evaluations"]), (&"patch-xs".into(), &8.into()));
+    assert_eq!(of(&["--steps", "12", "--model", "patch-s"])["evaluations"], 12);
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use common::{Folder, ddnm, most_memory, ok, part};
 use ddnm::frame::{Frame, Shape};
@@ -65,14 +65,67 @@ fn plans_say_what_restorations_take() {
             ok(&["degrade", &x, "-o", &y, "-d", spec, "--noise", noise]);
             for threads in ["1", "2"] {
                 let how = ["-d", spec, "--noise", noise, "--threads", threads, "--steps", steps];
-                let planned = planned(&[&[y.as_str()][..], &how].concat());
-                let found = peak(&[&["restore", &y, "-o", &out, "-q"][..], &how].concat());
-                let case = format!("{width}x{height} {spec}, {threads} threads");
-                assert!(found <= planned, "{case}: {found} bytes, {planned} planned");
-                assert!(found * 10 >= planned * 8, "{case}: {found} bytes, {planned} planned");
+                takes_what_was_planned(&y, &out, &how);
             }
         }
     }
+}
+
+/// The same of operators over whole frames, by closed forms and by conjugate gradients, of draws,
+/// and of inputs that are held whole or have 16 bits.
+#[test]
+fn plans_say_what_whole_frames_take() {
+    let folder = Folder::new();
+    let (x, png, out) = (folder.arg("x.png"), folder.arg("y.png"), folder.arg("out.png"));
+    let (npy, psf) = (folder.arg("y.npy"), folder.arg("psf.png"));
+    io::write(psf.as_ref(), &line(), 8).unwrap();
+    let (psf, both) = (&format!("blur:{psf}"), &format!("blur:{psf}+sr:2"));
+    for (width, height) in [(48, 40), (320, 240), (90, 500)] {
+        io::write(x.as_ref(), &tiled(width, height), 8).unwrap();
+        let size = &format!("{width}x{height}");
+        for (spec, y, noise, mode, bits, threads) in [
+            ("blur:gauss:1.6", &png, "0", "faithful", "8", "1"),
+            ("blur:gauss:1.6", &png, "2", "sample", "8", "2"),
+            ("blur:gauss:1.6", &png, "0", "faithful", "16", "2"),
+            ("blur:box:5", &png, "poisson:2,2", "faithful", "8", "1"),
+            (psf, &png, "2", "faithful", "8", "2"),
+            (psf, &png, "0", "sample", "8", "1"),
+            (both, &png, "2", "faithful", "8", "1"),
+            ("sr:2:bicubic", &png, "0", "faithful", "8", "2"),
+            ("sr:2:bicubic", &png, "0", "sample", "8", "1"),
+            ("hadamard:0.25:7", &npy, "0", "faithful", "8", "1"),
+            ("blocks:0.25:7", &npy, "0", "sample", "8", "2"),
+            ("bayer:rggb", &png, "0", "sample", "8", "2"),
+            ("bayer:rggb", &png, "0", "faithful", "16", "1"),
+        ] {
+            let bits = if y == &png { &["--depth", bits][..] } else { &[] };
+            let degraded = ["degrade", &x, "-o", y, "-d", spec, "--noise", noise];
+            ok(&[&degraded[..], bits].concat());
+            let how = ["-d", spec, "--noise", noise, "--mode", mode, "--threads", threads];
+            let size = if y == &npy { &["--size", size][..] } else { &[] };
+            takes_what_was_planned(y, &out, &[&how[..], &["--steps", "2"], size].concat());
+        }
+    }
+    let jpeg = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/assets/rocket.jpg");
+    for (spec, threads) in [("none", "1"), ("none", "2"), ("blur:gauss:1.6", "1")] {
+        let how = ["-d", spec, "--noise", "5", "--threads", threads, "--steps", "2"];
+        takes_what_was_planned(jpeg, &out, &how);
+    }
+}
+
+/// Restores, and compares what it takes with what the plan says.
+fn takes_what_was_planned(y: &str, out: &str, how: &[&str]) {
+    let planned = planned(&[&[y][..], how].concat());
+    let found = peak(&[&["restore", y, "-o", out, "-q"][..], how].concat());
+    assert!(found <= planned, "{y} {how:?}: {found} bytes, {planned} planned");
+    assert!(found * 10 >= planned * 8, "{y} {how:?}: {found} bytes, {planned} planned");
+}
+
+/// A point spread function: a line across 11 x 7 pixels.
+fn line() -> Frame {
+    let away = |i: usize| ((i / 11) as f32 - (i % 11) as f32 * 0.6).abs();
+    let value = |i: usize| 2.0 * (1.0 - 0.8 * away(i)).max(0.0) - 1.0;
+    Frame::new(Shape::new(1, 7, 11), (0..77).map(value).collect()).unwrap()
 }
 
 /// What `ddnm plan` says with these arguments, in bytes.
@@ -137,6 +190,13 @@ fn a_budget_is_kept_or_refused_and_never_changes_the_result() {
     assert!(std::fs::read(&out).unwrap() == free);
 }
 
+/// Runs the program under a limit of so many KiB, of data (`d`) or of addresses (`v`).
+fn under(kind: &str, kib: u64, args: &[&str]) -> Output {
+    let script = format!("ulimit -{kind} {kib} && exec \"$@\"");
+    let mut command = Command::new("sh");
+    command.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_ddnm")]).args(args).output().unwrap()
+}
+
 /// Under a limit of the system: refused in time below the plan, done above it.
 #[test]
 fn limits_of_the_system_are_kept() {
@@ -146,13 +206,7 @@ fn limits_of_the_system_are_kept() {
     ok(&["degrade", &x, "-o", &y, "-d", "sr:2"]);
     let how = ["-d", "sr:2", "--threads", "1", "--steps", "1"];
     let planned = planned(&[&[y.as_str()][..], &how].concat());
-    let run = |kib: u64| {
-        let script = format!("ulimit -d {kib} && exec \"$@\"");
-        let program = [env!("CARGO_BIN_EXE_ddnm"), "restore", &y, "-o", &out, "-q"];
-        let mut command = Command::new("sh");
-        command.args(["-c", &script, "sh"]).args(program).args(how);
-        command.output().unwrap()
-    };
+    let run = |kib: u64| under("d", kib, &[&["restore", &y, "-o", &out, "-q"][..], &how].concat());
     let below = run(planned / 1024 - 16);
     let said = String::from_utf8_lossy(&below.stderr);
     assert_eq!(below.status.code(), Some(5), "{said}");
@@ -162,6 +216,44 @@ fn limits_of_the_system_are_kept() {
     let above = run(planned / 1024 + 1024);
     assert!(above.status.success(), "{}", String::from_utf8_lossy(&above.stderr));
     assert!(folder.path("out.png").exists());
+}
+
+/// Under limits around the plan two threads end with a right file, or are refused in time; stacks
+/// and what allocators hold ready per thread count too.
+#[test]
+fn threads_keep_the_limits_of_the_system() {
+    let folder = Folder::new();
+    let (x, y, out) = (folder.arg("x.png"), folder.arg("y.png"), folder.arg("out.png"));
+    io::write(x.as_ref(), &tiled(300, 200), 8).unwrap();
+    ok(&["degrade", &x, "-o", &y, "-d", "sr:2"]);
+    let how = ["-d", "sr:2", "--threads", "2", "--steps", "1"];
+    let planned = planned(&[&[y.as_str()][..], &how].concat()) / 1024;
+    ok(&[&["restore", &y, "-o", &out, "-q"][..], &how].concat());
+    let right = std::fs::read(&out).unwrap();
+    // `ulimit -v` counts addresses: also those of the program, and what allocators reserve.
+    let data = (planned / 2..planned + 6000).step_by(400).map(|kib| ("d", kib));
+    let loads = |kib: &u64| under("v", *kib, &["--version"]).status.success();
+    let least = (16_000..).step_by(4000).find(loads).unwrap();
+    let addresses = (least..least + 160_000).step_by(8000).map(|kib| ("v", kib));
+    let (mut done, mut refused) = ([0, 0], [0, 0]);
+    for (kind, kib) in data.chain(addresses) {
+        std::fs::remove_file(&out).ok();
+        let run = under(kind, kib, &[&["restore", &y, "-o", &out, "-q"][..], &how].concat());
+        let said = String::from_utf8_lossy(&run.stderr);
+        let counted = usize::from(kind == "v");
+        match run.status.code() {
+            Some(0) => {
+                assert!(std::fs::read(&out).unwrap() == right, "-{kind} {kib}");
+                done[counted] += 1;
+            }
+            code => {
+                assert_eq!(code, Some(5), "-{kind} {kib}: {said}");
+                assert_eq!(folder.files(), ["x.png", "y.png"], "-{kind} {kib}");
+                refused[counted] += 1;
+            }
+        }
+    }
+    assert!(done.iter().chain(&refused).all(|n| *n > 0), "{done:?} done, {refused:?} refused");
 }
 
 #[test]

@@ -36,8 +36,8 @@ pub struct Machine {
     pub memory_available: Option<u64>,
     /// Bytes that a control group grants.
     pub memory_limit: Option<u64>,
-    /// Bytes that this process may still allocate, where `ulimit` says so.
-    pub process_left: Option<u64>,
+    /// What this process may still allocate, where `ulimit` says so.
+    pub process_left: Vec<MemoryLimit>,
     /// Bytes per page.
     pub page_size: Option<u64>,
 }
@@ -50,9 +50,25 @@ impl Machine {
         self.cpus.min(granted).max(1)
     }
 
-    /// Bytes of memory that a program may take, by all that is known.
-    pub fn memory_left(&self) -> Option<u64> {
-        self.memory_available.into_iter().chain(self.process_left).min()
+    /// Memory that a program may take, by all that is known.
+    pub fn memory_left(&self) -> impl Iterator<Item = MemoryLimit> {
+        let available = self.memory_available.map(MemoryLimit::of);
+        available.into_iter().chain(self.process_left.iter().copied())
+    }
+}
+
+/// A limit of memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct MemoryLimit {
+    pub bytes: u64,
+    /// What each thread besides the first takes of it that is not private memory.
+    pub thread: u64,
+}
+
+impl MemoryLimit {
+    /// One of private memory.
+    pub fn of(bytes: u64) -> MemoryLimit {
+        MemoryLimit { bytes, thread: 0 }
     }
 }
 

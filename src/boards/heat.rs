@@ -1,8 +1,8 @@
 //! How hot the machine is, whether it slows down for it, and waiting until it is cooler.
 
 use std::ops::ControlFlow;
-use std::path::Path;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
@@ -93,6 +93,68 @@ fn firmware(root: &Root) -> Option<u32> {
         let text = root.text(&format!("{DEVICES}/{soc}/{soc}:firmware/get_throttled"))?;
         u32::from_str_radix(text.trim_start_matches("0x"), 16).ok()
     })
+}
+
+/// What was seen of heat and throttling from one moment to another.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Seen {
+    /// How often the machine was looked at.
+    pub looks: u32,
+    /// How often it was slowed down, and its supply weak.
+    pub slowed: u32,
+    pub under_voltage: u32,
+    /// Whether the firmware says that it held the clock down between the first look and the last;
+    /// `None` where it had done so before, or says nothing.
+    pub throttled: Option<bool>,
+    pub hottest: Option<f64>,
+    /// The slowest that the fastest processor was, in MHz.
+    pub slowest_mhz: Option<f64>,
+}
+
+/// Looks at heat and throttling while something runs, at most once a second.
+#[derive(Debug)]
+pub struct Watch {
+    root: PathBuf,
+    /// What was said before.
+    throttled: Option<bool>,
+    last: Instant,
+    seen: Seen,
+}
+
+impl Watch {
+    /// Begins with a first look; `root` is `/` but for tests.
+    pub fn new(root: &Path) -> Watch {
+        let throttled = Throttling::read(root).since_start;
+        let seen = Seen::default();
+        let mut watch = Watch { root: root.into(), throttled, last: Instant::now(), seen };
+        watch.look();
+        watch
+    }
+
+    /// To be called often.
+    pub fn pass(&mut self) {
+        if self.last.elapsed() >= LOOK {
+            self.look();
+        }
+    }
+
+    /// Looks now.
+    pub fn look(&mut self) {
+        self.last = Instant::now();
+        let now = Throttling::read(&self.root);
+        let seen = &mut self.seen;
+        seen.looks += 1;
+        seen.slowed += u32::from(now.slowed());
+        seen.under_voltage += u32::from(now.under_voltage == Some(true));
+        seen.throttled = now.since_start.filter(|_| self.throttled == Some(false));
+        let degrees = temperature(&self.root);
+        seen.hottest = seen.hottest.into_iter().chain(degrees).reduce(f64::max);
+        seen.slowest_mhz = seen.slowest_mhz.into_iter().chain(now.clock_mhz).reduce(f64::min);
+    }
+
+    pub fn seen(&self) -> &Seen {
+        &self.seen
+    }
 }
 
 /// Degrees below the limit at which work goes on, so that it does not stop at every tile.

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
-pub use detect::{Machine, detect};
+pub use detect::{Machine, MemoryLimit, detect};
 pub use predict::WINOGRAD;
 pub(crate) use root::Root;
 
@@ -56,8 +56,22 @@ pub struct Defaults {
     pub threads: usize,
     /// Name of a model.
     pub model: String,
-    /// How its weights are held: `f32`, `f16` or `int8`.
+    /// How its weights are held: `f32`, or `f16` or `int8` where such a file has been packed.
     pub weights: String,
+    /// Rows of tiles at a time, at most.
+    pub band: usize,
+    /// Evaluations per pixel, at most, of what a degradation usually takes.
+    pub steps: usize,
+}
+
+impl Defaults {
+    /// Names of the model, the one to prefer first.
+    pub fn models(&self) -> Vec<String> {
+        match self.weights.as_str() {
+            "f32" => vec![self.model.clone()],
+            weights => vec![format!("{}-{weights}", self.model), self.model.clone()],
+        }
+    }
 }
 
 /// Single-precision arithmetic.
@@ -143,6 +157,11 @@ impl Board {
         }
         if !matches!(self.defaults.weights.as_str(), "f32" | "f16" | "int8") {
             return refuse("defaults.weights f32, f16 or int8", self.defaults.weights.clone());
+        }
+        for (field, found) in [("band", self.defaults.band), ("steps", self.defaults.steps)] {
+            if !(1..=1000).contains(&found) {
+                return refuse(&format!("defaults.{field} from 1 to 1000"), found.to_string());
+            }
         }
         let grows = self.memory_mib.is_sorted_by(|a, b| a < b);
         if !grows || !self.memory_mib.first().is_some_and(|&mib| (64..1 << 30).contains(&mib)) {

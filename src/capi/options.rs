@@ -114,6 +114,7 @@ impl Options {
             momentum: None,
             travel: None,
             threads: job::threads(self.threads as isize, &machine, None),
+            board: None,
             bits: samples.bits(),
         };
         let mut settings = schedule.settings(&a, &model)?;
@@ -125,7 +126,7 @@ impl Options {
             bits: 8,
             output_is_held: false,
         };
-        let plan = plan::plan(&planned, None)?;
+        let plan = plan::plan(&planned, &[])?;
         (settings.threads, settings.band) = (plan.threads, plan.band);
         let a: Arc<dyn Degradation> = Arc::from(a);
         let restorer = Restorer::new(a.clone(), Arc::new(model), settings)?;

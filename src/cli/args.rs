@@ -414,6 +414,9 @@ pub struct Plan {
     /// noise of the measurement, as restore takes it (default 0)
     #[argh(option, default = "String::from(\"0\")")]
     pub noise: String,
+    /// values at black and white are bounds, as restore takes them
+    #[argh(switch)]
+    pub saturation: bool,
     /// faithful (default) or sample
     #[argh(option, default = "String::from(\"faithful\")")]
     pub mode: String,

@@ -129,8 +129,8 @@ impl Place {
         match self {
             Place::Processor => job::model(asked, board),
             Place::Gpu { .. } => {
-                let usual = board.map(|board| board.defaults.model.as_str());
-                crate::prior::find_onnx(asked.or(usual))
+                let asked = asked.map(str::to_owned).or_else(|| job::usual_model(board));
+                crate::prior::find_onnx(asked.as_deref())
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::boards::{Board, Machine};
+use crate::boards::{Board, Machine, MemoryLimit};
 use crate::degrade::{CameraNoise, Degradation, Limits, Spec, estimate};
 use crate::error::{Error, Result};
 use crate::frame::{Origin, Rows, Shape};
@@ -71,7 +71,14 @@ pub fn parse_size(text: &str) -> Result<(usize, usize)> {
 
 /// The model that was asked for, or the one that suits the board.
 pub fn model(asked: Option<&str>, board: Option<&Board>) -> Result<Model> {
-    prior::find(asked.or(board.map(|board| board.defaults.model.as_str())))
+    prior::find(asked.map(str::to_owned).or_else(|| usual_model(board)).as_deref())
+}
+
+/// The model that suits the board, with the weights that suit it if a file has them.
+pub fn usual_model(board: Option<&Board>) -> Option<String> {
+    let names = board?.defaults.models();
+    let there = names.iter().find(|name| prior::named(name).is_some());
+    there.or(names.last()).cloned()
 }
 
 /// The most threads to use: as many as asked for; of what the machine grants (or of the board's
@@ -84,9 +91,10 @@ pub fn threads(asked: isize, machine: &Machine, board: Option<&Board>) -> usize 
     }
 }
 
-/// The most private memory to use: what was asked for, and never more than there is.
-pub fn memory(asked: Option<&str>, machine: &Machine) -> Result<Option<u64>> {
-    Ok(bytes(asked)?.into_iter().chain(machine.memory_left()).min())
+/// The most memory to use: what was asked for, and never more than there is.
+pub fn memory(asked: Option<&str>, machine: &Machine) -> Result<Vec<MemoryLimit>> {
+    let asked = bytes(asked)?.map(MemoryLimit::of);
+    Ok(asked.into_iter().chain(machine.memory_left()).collect())
 }
 
 /// An amount of memory: bytes, or with K, M or G (powers of 1024).
@@ -226,6 +234,8 @@ pub struct Schedule<'a> {
     pub travel: Option<&'a str>,
     /// The most threads; see [`threads`].
     pub threads: usize,
+    /// Its defaults hold where nothing was said.
+    pub board: Option<&'a Board>,
     /// Bits per sample of the measurement's file; 0 for floats.
     pub bits: u8,
 }
@@ -253,7 +263,8 @@ impl Schedule<'_> {
         }
         let mode = self.mode()?;
         let default = defaults(a, sigma_y, mode == Mode::Faithful);
-        let steps = self.steps.unwrap_or(default.steps);
+        let most = self.board.map_or(usize::MAX, |board| board.defaults.steps);
+        let steps = self.steps.unwrap_or(default.steps.min(most));
         if !(1..=1000).contains(&steps) {
             return usage(format!("steps: expected 1 to 1000, found {steps}"));
         }
@@ -297,7 +308,7 @@ impl Schedule<'_> {
             momentum,
             frame: 0,
             threads: self.threads,
-            band: None,
+            band: self.board.map(|board| board.defaults.band),
         })
     }
 }

@@ -10,13 +10,13 @@ use crate::degrade::{Degradation, Spec};
 use crate::error::{Error, Result};
 use crate::frame::{Origin, Shape};
 use crate::prior::Prior;
-use crate::{boards, io, plan};
+use crate::{boards, boards::MemoryLimit, io, plan};
 
 pub fn run(args: Plan) -> Result<()> {
-    let (a, input_bytes, origin, noise) = match (&args.input, &args.size) {
+    let (a, held, origin, noise) = match (&args.input, &args.size) {
         (Some(name), size) => {
             let file = io::Picture::open(path(name))?;
-            let (held, recorded) = (file.held_bytes(), file.origin.scene);
+            let (held, recorded) = ((file.held_bytes(), file.held_whole()), file.origin.scene);
             let a = job::operator(&args.degradation, file.shape(), recorded, size.as_deref())?;
             let (noise, _) = job::Noise::of_file(&args.noise, &a, &file)?;
             (a, held, file.origin, noise)
@@ -25,17 +25,19 @@ pub fn run(args: Plan) -> Result<()> {
             let (width, height) = job::parse_size(size)?;
             let scene = Shape::new(3, height, width);
             let a = Spec::parse(&args.degradation)?.build(scene, &job::load_mask)?;
-            (a, 0, Origin::default(), job::Noise::parse(&args.noise)?)
+            let origin = Origin { bit_depth: 8, ..Origin::default() };
+            (a, (0, None), origin, job::Noise::parse(&args.noise)?)
         }
         (None, None) => {
             let why = "plan: expected a measurement, or --size WIDTHxHEIGHT";
             return Err(Error::Usage(why.into()));
         }
     };
+    let (input_bytes, held_whole) = held;
     let machine = boards::detect(Path::new("/"))?;
     let board = args.board.as_deref().map(boards::find).transpose()?;
     let prior = job::model(args.model.as_deref(), board)?;
-    let settings = job::Schedule {
+    let mut settings = job::Schedule {
         mode: &args.mode,
         rule: None,
         eta: None,
@@ -49,15 +51,16 @@ pub fn run(args: Plan) -> Result<()> {
         momentum: None,
         travel: args.travel.as_deref(),
         threads: job::threads(args.threads, &machine, board),
-        bits: if origin.bit_depth == 0 && args.input.is_some() { 0 } else { 8 },
+        board,
+        bits: origin.bit_depth,
     }
     .settings(&a, &prior)?;
-    let limit = match board {
+    settings.limits = job::limits(args.saturation, &origin)?;
+    let limits = match board {
         // Half of the smallest that it is sold with: the system needs some.
         Some(board) => {
-            let smallest = board.memory_mib.first().copied().unwrap_or(u64::MAX >> 20);
-            let least = Some(smallest << 19);
-            job::bytes(args.max_memory.as_deref())?.or(least)
+            let asked = job::bytes(args.max_memory.as_deref())?;
+            vec![MemoryLimit::of(asked.unwrap_or(board.memory() / 2))]
         }
         None => job::memory(args.max_memory.as_deref(), &machine)?,
     };
@@ -69,7 +72,7 @@ pub fn run(args: Plan) -> Result<()> {
         bits: job::depth(args.depth, &origin)?,
         output_is_held: false,
     };
-    let plan = plan::plan(&job, limit)?;
+    let plan = plan::plan(&job, &limits)?;
     let (seconds, basis) = match board {
         Some(board) => {
             let (macs, bytes) = (plan.multiply_accumulates, plan.bytes_moved);
@@ -91,7 +94,7 @@ pub fn run(args: Plan) -> Result<()> {
                 "total": memory.total(), "program": memory.program, "model": memory.model,
                 "network": memory.network, "rows": memory.rows, "files": memory.files,
             },
-            "bytes_moved": plan.bytes_moved,
+            "bytes_moved": plan.bytes_moved, "held_whole": held_whole,
             "seconds": seconds, "basis": basis, "board": args.board, "model": prior.identity().name,
         });
         return print(&line.to_string());
@@ -101,6 +104,7 @@ pub fn run(args: Plan) -> Result<()> {
         Some(rows) => format!("{rows} rows of tiles at a time"),
         None => "the whole frame at a time".into(),
     };
+    let held = held_whole.map(|why| format!("input         held whole: {why}"));
     let text = [
         format!("scene         {} through `{}`", plan.scene, a.spec()),
         format!(
@@ -125,5 +129,6 @@ pub fn run(args: Plan) -> Result<()> {
         ),
         format!("time          about {seconds:.1} s: {basis}"),
     ];
-    print(&text.join("\n"))
+    let lines: Vec<String> = text.into_iter().chain(held).collect();
+    print(&lines.join("\n"))
 }

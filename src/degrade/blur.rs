@@ -1,9 +1,9 @@
 //! Symmetric blurs with mirrored borders, diagonal in the basis of cosines.
 
-use super::dct::{Dct, apply_filter};
+use super::dct::{Dct, LINES, apply_filter};
 use super::krylov;
 use super::linear::{share, wiener};
-use super::{AxisMap, LinearMap, Spectrum};
+use super::{AxisMap, LinearMap, Spectrum, Working};
 use crate::frame::Shape;
 
 /// The shape of a kernel; it is separable and symmetric, and its sum is 1.
@@ -180,14 +180,21 @@ impl LinearMap for Blur {
     }
 
     /// The blurred picture itself, sharpened by Wiener's filter for details of 0.1.
-    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
+    fn start(&self, y: &[f32], sigma_y: f64, x: &mut [f32]) {
         let mut r = vec![0.0; y.len()];
         self.apply(y, &mut r);
         r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
-        let mut x = vec![0.0; y.len()];
-        self.pinv(&r, &wiener(sigma_y.max(ROUNDING), 0.1), &mut x);
+        self.pinv(&r, &wiener(sigma_y.max(ROUNDING), 0.1), x);
         x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
-        x
+    }
+
+    fn working(&self) -> Working {
+        let Shape { height, width, .. } = self.scene;
+        let plane = self.scene.plane();
+        let lines = LINES * (height + 2 * width);
+        let gram = self.scene.len() + plane;
+        let inverse = plane + lines;
+        Working { forward: plane, gram, inverse, start: self.scene.len() + inverse }
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::linear::wiener;
 use super::rows::COLOURLESS;
 use super::stationary::Stationary;
-use super::{Degradation, LinearMap, Spectrum};
+use super::{Degradation, LinearMap, Spectrum, Working, krylov};
 use crate::frame::{Region, Shape};
 
 /// Links applied first to last: `A = A_n .. A_1`. Its pseudo-inverse is found by conjugate
@@ -132,9 +132,8 @@ impl LinearMap for Chain {
     }
 
     fn held_bytes(&self) -> u64 {
-        // A complex spectrum of the measurement.
-        let own = 2 * self.measurement().plane() * size_of::<f32>();
-        own as u64 + self.links.iter().map(|l| l.held_bytes()).sum::<u64>()
+        let own = self.stationary().map_or(0, Stationary::held_bytes);
+        own + self.links.iter().map(|l| l.held_bytes()).sum::<u64>()
     }
 
     fn contents(&self) -> Vec<f32> {
@@ -167,17 +166,37 @@ impl LinearMap for Chain {
         self.links.iter().map(|l| l.noise_gain()).product()
     }
 
-    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
-        let mut x = y.to_vec();
+    fn start(&self, y: &[f32], sigma_y: f64, x: &mut [f32]) {
+        let mut estimate = y.to_vec();
         for link in self.links.iter().rev() {
-            x = link.start(&x, sigma_y);
+            estimate = link.start(&estimate, sigma_y);
         }
+        x.copy_from_slice(&estimate);
+        drop(estimate);
         let mut r = vec![0.0; y.len()];
-        self.apply(&x, &mut r);
+        self.apply(x, &mut r);
         r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
         let mut correction = vec![0.0; x.len()];
         self.pinv(&r, &wiener(sigma_y, 0.1), &mut correction);
         x.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
-        x
+    }
+
+    fn working(&self) -> Working {
+        let of = |links: &[Box<dyn Degradation>], part: fn(Working) -> usize| {
+            links.iter().map(|l| part(l.working())).max().unwrap_or(0)
+        };
+        let (first, others) = (&self.links[..1], &self.links[1..]);
+        // What goes from link to link.
+        let between: usize = others.iter().map(|l| l.scene().len()).sum();
+        let forward = between + of(&self.links, |w| w.forward);
+        let solved = self.stationary().map_or(0, Stationary::working);
+        let gram = between + first[0].measurement().len();
+        let gram = (gram + of(first, |w| w.gram).max(of(others, |w| w.forward))).max(solved);
+        let own = krylov::working(self, forward, gram);
+        let corrected = self.measurement().len() + self.scene().len() + own.inverse;
+        let link =
+            |l: &dyn Degradation| 2 * (l.scene().len() + l.measurement().len()) + l.working().start;
+        let start = self.links.iter().map(|l| link(&**l)).max().unwrap_or(0).max(corrected);
+        Working { start, ..own }
     }
 }

@@ -1,8 +1,8 @@
 //! Down-sampling as most programs do it: cubic interpolation against aliasing.
 
 use super::krylov::{self, tikhonov};
-use super::{LinearMap, Spectrum};
-use crate::classical::bicubic::upsample;
+use super::{LinearMap, Spectrum, Working};
+use crate::classical::bicubic::upsample_rows;
 use crate::frame::Shape;
 
 /// `sr:N:bicubic`: R. G. Keys' cubic with `a = -1/2`, widened by the factor, as MATLAB's
@@ -134,16 +134,24 @@ impl LinearMap for Bicubic {
         0.3
     }
 
-    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
+    fn start(&self, y: &[f32], sigma_y: f64, x: &mut [f32]) {
         let Shape { height, width, .. } = self.scene;
-        let mut x = upsample(y, self.measurement(), height, width, self.factor);
+        let size = (height, width);
+        upsample_rows(y, self.measurement(), 0, size, self.factor, 0..height, x);
         let mut r = vec![0.0; y.len()];
-        self.apply(&x, &mut r);
+        self.apply(x, &mut r);
         r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
         let mut correction = vec![0.0; x.len()];
         self.pinv(&r, &super::linear::wiener(sigma_y, 0.1), &mut correction);
         x.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
-        x
+    }
+
+    fn working(&self) -> Working {
+        let measurement = self.measurement();
+        let lines = measurement.height * self.scene.width;
+        let own = krylov::working(self, lines, measurement.plane());
+        let start = measurement.len() + self.scene.len() + own.inverse;
+        Working { start, ..own }
     }
 }
 

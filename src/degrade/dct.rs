@@ -19,7 +19,7 @@ pub struct Dct {
 }
 
 /// Lines of a picture that are worked on together: what a cache line holds of a row.
-const LINES: usize = 16;
+pub const LINES: usize = 16;
 
 impl Dct {
     pub fn new(size: usize) -> Dct {

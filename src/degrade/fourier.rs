@@ -27,6 +27,11 @@ impl Grid {
         Grid { height, width, rows: both(width), columns: both(height) }
     }
 
+    /// Floats of working memory that [`through`](Grid::through) takes.
+    pub fn working(&self) -> usize {
+        2 * (self.height * self.width + COLUMNS * self.height)
+    }
+
     /// The spectrum of a few values at places `(y, x)` of the grid, column by column.
     pub fn response(
         &self,

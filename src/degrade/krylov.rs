@@ -11,7 +11,7 @@
 //! step leaves the next one finds. They need no start but 0, since what they are given is the
 //! residual of an estimate: the better that is, the smaller what they leave.
 
-use super::LinearMap;
+use super::{LinearMap, Working};
 
 /// Share of the residual that may be left: without noise, where the map leaves directions to the
 /// prior, so that no solution is exact anyway.
@@ -48,6 +48,14 @@ pub fn pinv<M: LinearMap + ?Sized>(map: &M, y: &[f32], weight: &dyn Fn(f32) -> f
         }
     };
     map.adjoint(&z, x);
+}
+
+/// The working memory of a map whose `pinv` is the one here, from that of its `apply` and
+/// `adjoint`, and of `gram` and `precondition`; its `start` is taken for a `pinv`.
+pub fn working<M: LinearMap + ?Sized>(map: &M, forward: usize, gram: usize) -> Working {
+    // Lanczos' method holds four vectors where conjugate gradients hold five.
+    let inverse = 5 * map.measurement().len() + gram.max(forward);
+    Working { forward, gram, inverse, start: inverse }
 }
 
 /// `eta`, if the weights are `s^2 / (s^2 + eta)`.

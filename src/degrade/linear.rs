@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{AxisMap, Degradation, Reach, Spectrum, krylov};
+use super::{AxisMap, Degradation, Reach, Spectrum, Working, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Shape};
 use crate::noise::NoiseField;
@@ -96,10 +96,12 @@ pub trait LinearMap: Send + Sync {
     }
     /// See [`Degradation::start`]. By default `A+ W y`, each direction weighted as Wiener would
     /// if the scene varied by 0.5 everywhere.
-    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
-        let mut x = vec![0.0; self.scene().len()];
-        self.pinv(y, &wiener(sigma_y, 0.5), &mut x);
-        x
+    fn start(&self, y: &[f32], sigma_y: f64, x: &mut [f32]) {
+        self.pinv(y, &wiener(sigma_y, 0.5), x);
+    }
+    /// See [`Degradation::working`]. By default for an `apply` and an `adjoint` without any.
+    fn working(&self) -> Working {
+        krylov::working(self, 0, self.scene().len())
     }
 }
 
@@ -246,11 +248,11 @@ impl<T: LinearMap> Degradation for Linear<T> {
     }
 
     fn classical_rows(&self, _rows: Range<usize>, y: &[f32], x: &mut [f32]) {
-        x.copy_from_slice(&self.map.start(y, 0.0));
+        self.map.start(y, 0.0, x);
     }
 
     fn start_rows(&self, _rows: Range<usize>, y: &[f32], sigma_y: f64, x: &mut [f32]) {
-        x.copy_from_slice(&self.map.start(y, sigma_y));
+        self.map.start(y, sigma_y, x);
     }
 
     fn held_bytes(&self) -> u64 {
@@ -258,9 +260,11 @@ impl<T: LinearMap> Degradation for Linear<T> {
     }
 
     fn classical_bytes(&self) -> u64 {
-        // What conjugate gradients hold, and a complex copy of a picture or two.
-        let values = 6 * self.scene().len() + 6 * self.measurement().len();
-        (values * size_of::<f32>()) as u64
+        (self.map.working().start * size_of::<f32>()) as u64
+    }
+
+    fn working(&self) -> Working {
+        self.map.working()
     }
 
     fn truncation(&self) -> f32 {

@@ -15,6 +15,8 @@ pub struct MeasuredRows<'a> {
     /// Rows of one block of the scene, each with its channels one after another.
     held: Vec<f32>,
     next: usize,
+    /// Whether the buffer will be used again.
+    keeps: bool,
 }
 
 impl<'a> MeasuredRows<'a> {
@@ -23,7 +25,7 @@ impl<'a> MeasuredRows<'a> {
     /// # Errors
     /// [`Error::Shape`] for a file of another size than the operator's measurement.
     pub fn new(a: &'a dyn Degradation, file: &'a mut dyn Rows) -> Result<MeasuredRows<'a>> {
-        MeasuredRows::with_buffer(a, file, Vec::new())
+        Ok(MeasuredRows { keeps: false, ..MeasuredRows::with_buffer(a, file, Vec::new())? })
     }
 
     /// As [`new`](MeasuredRows::new), with the buffer of another one.
@@ -38,7 +40,7 @@ impl<'a> MeasuredRows<'a> {
             return Err(Error::shape(&format!("measurement of `{}`", a.spec()), expected, found));
         }
         held.clear();
-        Ok(MeasuredRows { a, file, block: 0, held, next: 0 })
+        Ok(MeasuredRows { a, file, block: 0, held, next: 0, keeps: true })
     }
 
     /// Its buffer, for the next one.
@@ -91,6 +93,10 @@ impl Rows for MeasuredRows<'_> {
         }
         row.copy_from_slice(&self.held[self.next * row.len()..][..row.len()]);
         self.next += 1;
+        if !self.keeps && self.next == self.a.measurement().height {
+            // The block was the whole frame.
+            (self.held, self.next) = (Vec::new(), 0);
+        }
         Ok(())
     }
 }

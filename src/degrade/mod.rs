@@ -106,6 +106,20 @@ pub struct AxisMap {
     pub singular: Vec<f32>,
 }
 
+/// How many floats of working memory an operator over whole frames takes for a moment, beside
+/// what goes in and comes out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Working {
+    /// For `apply` or `adjoint`.
+    pub forward: usize,
+    /// For `gram`.
+    pub gram: usize,
+    /// For `pinv`.
+    pub inverse: usize,
+    /// For a classical estimate.
+    pub start: usize,
+}
+
 /// A linear map `A` from a scene to its measurement.
 ///
 /// All buffers are planar. A *region* is a rectangle of the scene whose top left corner lies on
@@ -183,6 +197,12 @@ pub trait Degradation: Send + Sync {
     fn classical_bytes(&self) -> u64 {
         4 * self.scene().len() as u64 * size_of::<f32>() as u64
     }
+    /// Working memory over the whole frame; where a projection is local, only chains with links
+    /// that are not ask for it.
+    fn working(&self) -> Working {
+        let start = self.classical_bytes() as usize / size_of::<f32>();
+        Working { gram: self.scene().len(), start, ..Working::default() }
+    }
     /// [`classical_rows`](Degradation::classical_rows) from a measurement with noise of standard
     /// deviation `sigma_y`, which an inverse of an ill-conditioned operator must not amplify.
     fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64, x: &mut [f32]) {
@@ -236,6 +256,10 @@ pub trait Degradation: Send + Sync {
     /// Whether a scene value can enter more than one measurement, or enter it with a negative
     /// sign: then the range of a picture and the measurement can only be met approximately.
     fn rows_overlap(&self) -> bool {
+        false
+    }
+    /// Whether the measurement is the scene itself.
+    fn is_identity(&self) -> bool {
         false
     }
     /// Whether colour is lost everywhere.
@@ -330,6 +354,9 @@ impl Degradation for Box<dyn Degradation> {
     fn classical_bytes(&self) -> u64 {
         (**self).classical_bytes()
     }
+    fn working(&self) -> Working {
+        (**self).working()
+    }
     fn start_rows(&self, rows: Range<usize>, y: &[f32], sigma_y: f64, x: &mut [f32]) {
         (**self).start_rows(rows, y, sigma_y, x);
     }
@@ -341,6 +368,9 @@ impl Degradation for Box<dyn Degradation> {
     }
     fn rows_overlap(&self) -> bool {
         (**self).rows_overlap()
+    }
+    fn is_identity(&self) -> bool {
+        (**self).is_identity()
     }
     fn loses_colour(&self) -> bool {
         (**self).loses_colour()

@@ -4,7 +4,7 @@ use rustfft::num_complex::Complex;
 
 use super::fourier::Grid;
 use super::linear::{share, wiener};
-use super::{LinearMap, Spectrum};
+use super::{LinearMap, Spectrum, Working, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Shape};
 
@@ -178,9 +178,8 @@ impl LinearMap for Psf {
 
     /// The blurred picture, its border continued outward, sharpened by Wiener's filter for
     /// details of 0.1.
-    fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
+    fn start(&self, y: &[f32], sigma_y: f64, x: &mut [f32]) {
         let shape = self.measurement();
-        let mut x = vec![0.0; self.scene.len()];
         for (x, y) in x.chunks_mut(self.scene.plane()).zip(y.chunks(shape.plane())) {
             for (i, row) in x.chunks_mut(self.scene.width).enumerate() {
                 let from = i.saturating_sub(self.offset().0 / 2).min(shape.height - 1);
@@ -191,12 +190,18 @@ impl LinearMap for Psf {
             }
         }
         let mut r = vec![0.0; y.len()];
-        self.apply(&x, &mut r);
+        self.apply(x, &mut r);
         r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
         let mut correction = vec![0.0; x.len()];
         self.pinv(&r, &wiener(sigma_y.max(ROUNDING), 0.1), &mut correction);
         x.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
-        x
+    }
+
+    fn working(&self) -> Working {
+        let transform = self.grid.working();
+        let own = krylov::working(self, transform, transform);
+        let start = self.measurement().len() + self.scene.len() + own.inverse;
+        Working { start, ..own }
     }
 }
 

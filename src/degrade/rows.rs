@@ -310,6 +310,10 @@ impl Degradation for DisjointRows {
         }
     }
 
+    fn is_identity(&self) -> bool {
+        self.stages.is_empty()
+    }
+
     fn is_mosaic(&self) -> bool {
         self.stages.iter().rev().take_while(|s| s.scale() == 1).any(|s| s.is_mosaic())
     }

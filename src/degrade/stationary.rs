@@ -55,6 +55,16 @@ impl Stationary {
         Some(Stationary { grid, response, measurement })
     }
 
+    /// Bytes that it holds.
+    pub fn held_bytes(&self) -> u64 {
+        (self.response.len() * size_of::<Complex<f32>>()) as u64
+    }
+
+    /// Floats of working memory that [`solve`](Stationary::solve) takes.
+    pub fn working(&self) -> usize {
+        self.grid.working()
+    }
+
     /// `out`, near `(A A^T + eta I)^-1 r`.
     pub fn solve(&self, eta: f32, r: &[f32], out: &mut [f32]) {
         let shape = self.measurement;

@@ -1,6 +1,6 @@
 //! Compressed sensing: some rows of scrambled Walsh-Hadamard transforms.
 
-use super::{LinearMap, Spectrum};
+use super::{LinearMap, Spectrum, Working};
 use crate::frame::Shape;
 use crate::noise::philox;
 
@@ -200,6 +200,12 @@ impl LinearMap for Walsh {
 
     fn max_row_sum(&self) -> Option<f32> {
         self.lengths.iter().max().map(|n| (*n as f32).sqrt())
+    }
+
+    fn working(&self) -> Working {
+        let forward = self.order.len();
+        let inverse = self.measurement().len() + forward;
+        Working { forward, gram: self.scene.len() + forward, inverse, start: inverse }
     }
 
     fn held_bytes(&self) -> u64 {

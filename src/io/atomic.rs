@@ -1,6 +1,6 @@
 //! Files that appear under their names only when they are whole.
 
-use super::is_standard;
+use super::{is_standard, nameless};
 use crate::error::{Error, Result};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, ErrorKind, Write};
@@ -12,8 +12,9 @@ use std::time::{Duration, SystemTime};
 const BROKEN_PIPE: &str = "the reader of the pipe has gone";
 const BUFFER: usize = 1 << 16;
 
-/// A file under construction. It is written under a hidden temporary name in the folder of its
-/// final name, takes the final name at `commit`, and vanishes when dropped without that.
+/// A file under construction. It is written in the folder of its final name, takes that name at
+/// `commit`, and vanishes when dropped without that. Where the system has files without a name it
+/// is one, and also vanishes when the process is killed; elsewhere it has a hidden temporary name.
 ///
 /// A symbolic link is followed, so the file behind it is what is replaced. What is no regular
 /// file (a device, a named pipe) cannot be replaced and is written to directly.
@@ -21,11 +22,20 @@ const BUFFER: usize = 1 << 16;
 pub struct AtomicFile {
     /// Empty once committed.
     file: Option<BufWriter<File>>,
-    /// The temporary name; `None` for devices and pipes.
-    temp: Option<PathBuf>,
+    place: Place,
     target: PathBuf,
     /// The name as the caller gave it, for messages.
     name: PathBuf,
+}
+
+/// Where a file is while it is written.
+#[derive(Debug)]
+enum Place {
+    /// Where it stays: a device or a pipe, or committed.
+    Final,
+    /// Under a temporary name.
+    Temporary(PathBuf),
+    Nameless,
 }
 
 impl AtomicFile {
@@ -50,18 +60,25 @@ impl AtomicFile {
             let file = OpenOptions::new().write(true).open(&target);
             let file = file.map_err(|e| Error::output(path, reason(&e)))?;
             let file = Some(BufWriter::with_capacity(BUFFER, file));
-            return Ok(AtomicFile { file, temp: None, target, name });
+            return Ok(AtomicFile { file, place: Place::Final, target, name });
         }
-        let Some(stem) = target.file_name() else { return refused("it is no file name") };
-        let stem = stem.to_string_lossy();
-        let (file, temp) = create_temporary(folder_of(&target), &stem)
-            .map_err(|e| Error::output(path, reason(&e)))?;
+        if target.file_name().is_none() {
+            return refused("it is no file name");
+        }
+        let (file, place) = match nameless::create(folder_of(&target)) {
+            Some(file) => (file, Place::Nameless),
+            None => {
+                let (file, temp) = with_temporary_name(&target, |temp| File::create_new(temp))
+                    .map_err(|e| Error::output(path, reason(&e)))?;
+                (file, Place::Temporary(temp))
+            }
+        };
         if let Some(old) = existing {
             // The new file keeps the old one's mode where the system lets us.
-            let _ = fs::set_permissions(&temp, old.permissions());
+            let _ = file.set_permissions(old.permissions());
         }
         let file = Some(BufWriter::with_capacity(BUFFER, file));
-        Ok(AtomicFile { file, temp: Some(temp), target, name })
+        Ok(AtomicFile { file, place, target, name })
     }
 
     /// Makes sure that everything is on the disk and gives the file its final name.
@@ -78,19 +95,33 @@ impl AtomicFile {
     /// `Error::Output`.
     pub fn reopen(&mut self) -> Result<Option<File>> {
         let failed = |e: io::Error| Error::output(&self.name, reason(&e));
-        let (Some(writer), Some(temp)) = (&mut self.file, &self.temp) else { return Ok(None) };
+        let Some(writer) = &mut self.file else { return Ok(None) };
         writer.flush().map_err(failed)?;
-        File::open(temp).map(Some).map_err(failed)
+        let opened = match &self.place {
+            Place::Final => return Ok(None),
+            Place::Temporary(temp) => File::open(temp),
+            Place::Nameless => nameless::reopen(writer.get_ref()),
+        };
+        opened.map(Some).map_err(failed)
     }
 
     fn finish(&mut self) -> io::Result<()> {
         let Some(mut writer) = self.file.take() else { return Ok(()) };
         writer.flush()?;
-        let Some(temp) = &self.temp else { return Ok(()) };
+        if matches!(self.place, Place::Final) {
+            return Ok(());
+        }
         writer.get_ref().sync_all()?;
+        if matches!(self.place, Place::Nameless) {
+            // A link cannot take another file's place, so there is a temporary name after all.
+            let link = |temp: &Path| nameless::link(writer.get_ref(), temp);
+            self.place = Place::Temporary(with_temporary_name(&self.target, link)?.1);
+        }
         drop(writer);
-        fs::rename(temp, &self.target)?;
-        self.temp = None;
+        if let Place::Temporary(temp) = &self.place {
+            fs::rename(temp, &self.target)?;
+        }
+        self.place = Place::Final;
         // The name is safe against a power cut once the folder is on the disk too; not every
         // file system offers that, and the file itself is whole either way.
         if cfg!(unix) {
@@ -115,11 +146,14 @@ impl Write for AtomicFile {
 
 impl Drop for AtomicFile {
     fn drop(&mut self) {
-        if let Some(temp) = &self.temp {
-            // What is still in the buffer is not worth writing.
-            if let Some(writer) = self.file.take() {
-                drop(writer.into_parts());
-            }
+        if matches!(self.place, Place::Final) {
+            return;
+        }
+        // What is still in the buffer is not worth writing.
+        if let Some(writer) = self.file.take() {
+            drop(writer.into_parts());
+        }
+        if let Place::Temporary(temp) = &self.place {
             let _ = fs::remove_file(temp);
         }
     }
@@ -212,19 +246,25 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
-/// Creates a hidden file in `folder` that nobody else has: `.NAME.PID-COUNT.tmp`.
-fn create_temporary(folder: &Path, stem: &str) -> io::Result<(File, PathBuf)> {
+/// Makes something under a hidden name beside `target` that nothing else has:
+/// `.NAME.PID-COUNT.tmp`.
+fn with_temporary_name<T>(
+    target: &Path,
+    make: impl Fn(&Path) -> io::Result<T>,
+) -> io::Result<(T, PathBuf)> {
     static COUNT: AtomicU64 = AtomicU64::new(0);
+    let folder = folder_of(target);
+    let stem = target.file_name().unwrap_or_default().to_string_lossy();
     // Shortened: the temporary name must not be too long where the final one is not.
     let stem: String = stem.chars().take(32).collect();
     let process = std::process::id();
     loop {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let temp = folder.join(format!(".{stem}.{process}-{count}.tmp"));
-        match File::create_new(&temp) {
+        match make(&temp) {
             // Left by a process of the same number that was killed; the next count is free.
             Err(e) if e.kind() == ErrorKind::AlreadyExists => continue,
-            result => return result.map(|file| (file, temp)),
+            result => return result.map(|made| (made, temp)),
         }
     }
 }

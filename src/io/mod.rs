@@ -4,6 +4,7 @@ pub mod atomic;
 mod draft;
 pub mod files;
 mod jpeg;
+mod nameless;
 pub mod npy;
 mod picture;
 mod png_read;

@@ -108,7 +108,7 @@ impl Picture {
                 let frame = npy::decode(&bytes, name)?;
                 let Shape { channels, height, width } = frame.shape;
                 floats = Some(frame);
-                source = Source::Memory(bytes);
+                source = Source::Memory(Vec::new());
                 let layout = Layout { width, height, channels, alpha: false, bits: 16 };
                 (layout, Origin::default(), Coding::Npy)
             }
@@ -149,6 +149,10 @@ impl Picture {
     pub fn held_bytes(&self) -> u64 {
         let file = match &self.source {
             Source::File(_) => 0,
+            // The decoder of JPEG makes a copy, and keeps rows of blocks in several forms.
+            Source::Memory(bytes) if self.coding == Coding::Jpeg => {
+                2 * bytes.len() + 64 * self.layout.row_bytes()
+            }
             Source::Memory(bytes) => bytes.len(),
         };
         let samples = match self.coding {
@@ -158,6 +162,19 @@ impl Picture {
         };
         let alpha = self.origin.alpha.as_ref().map_or(0, |a| 2 * a.len());
         (file + samples + alpha) as u64
+    }
+
+    /// Why the picture is held in memory whole, if it is.
+    pub fn held_whole(&self) -> Option<&'static str> {
+        match (self.coding, &self.source) {
+            (Coding::Jpeg, _) => Some("a JPEG is decoded in one piece"),
+            (Coding::InterlacedPng, _) => {
+                Some("an interlaced PNG has its first row complete only at its end")
+            }
+            (Coding::Npy, _) => Some("an array may have all its values in one row"),
+            (Coding::Png, Source::Memory(_)) => Some("a pipe can be read only once"),
+            (Coding::Png, Source::File(_)) => None,
+        }
     }
 
     /// The picture's rows, from the top.

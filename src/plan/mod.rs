@@ -1,9 +1,11 @@
 //! What a restoration will cost, before it is started, and how it fits into a budget of memory.
 
 mod rows;
+mod whole;
 
 use std::time::Instant;
 
+use crate::boards::MemoryLimit;
 use crate::degrade::{Degradation, Reach};
 use crate::error::{Error, Result};
 use crate::frame::Shape;
@@ -15,7 +17,7 @@ use crate::sampler::{Mode, Settings, grids, tiling};
 pub struct Job<'a> {
     pub a: &'a dyn Degradation,
     pub prior: &'a Model,
-    /// Its `threads` are the most that may be used; its `band` does not matter.
+    /// Its `threads` are the most that may be used, its `band` the most rows of tiles at a time.
     pub settings: &'a Settings,
     /// What holding the input in memory takes, see [`Picture::held_bytes`](crate::io::Picture).
     pub input_bytes: u64,
@@ -80,28 +82,31 @@ const CODING: u64 = 1 << 20;
 /// Rows of samples that decoder and encoder hold: the last ones, and filtered ones to choose from.
 const CODED_ROWS: u64 = 16;
 
-/// Plans within `limit` bytes of private memory: as many threads as may be used and fit, then as
-/// many rows of tiles at a time as keep them busy and fit. Neither changes the result.
+/// Plans within limits of memory: as many threads as may be used and fit, then as many rows of
+/// tiles at a time as keep them busy and fit. Neither changes the result.
 ///
 /// # Errors
 /// [`Error::Memory`] with the smallest limit that would do.
-pub fn plan(job: &Job, limit: Option<u64>) -> Result<Plan> {
-    let limit = limit.unwrap_or(u64::MAX);
+pub fn plan(job: &Job, limits: &[MemoryLimit]) -> Result<Plan> {
     let grids = grids(job.a, job.prior, &job.settings.levels);
     let columns = grids.iter().map(|g| g.columns.len()).min().unwrap_or(1);
+    let most_rows = job.settings.band.unwrap_or(usize::MAX);
     for threads in (1..=job.settings.threads.max(1)).rev() {
         // With fewer tiles than this at a time threads wait for each other too often.
-        let busy = if threads == 1 { 1 } else { (4 * threads).div_ceil(columns) };
+        let busy = if threads == 1 { 1 } else { (4 * threads).div_ceil(columns).min(most_rows) };
         for band in (1..=busy).rev() {
             let memory = memory(job, &grids, threads, band)?;
-            if memory.total() <= limit {
+            let further = threads as u64 - 1;
+            if limits.iter().all(|l| memory.total() + further * l.thread <= l.bytes) {
                 return finish(job, &grids, threads, band, memory);
             }
         }
     }
     let most = job.settings.threads.max(1);
-    let needed = memory(job, &grids, most, (4 * most).div_ceil(columns))?.total();
+    let busy = (4 * most).div_ceil(columns).min(most_rows);
+    let needed = memory(job, &grids, most, busy)?.total();
     let smallest = memory(job, &grids, 1, 1)?.total();
+    let limit = limits.iter().map(|l| l.bytes).min().unwrap_or(u64::MAX);
     Err(Error::Memory { needed, limit, smallest })
 }
 
@@ -144,11 +149,12 @@ fn memory(job: &Job, grids: &[Grid], threads: usize, band: usize) -> Result<Memo
         threads,
         blends: job.settings.generative < 1.0,
         draws: job.settings.mode != Mode::Faithful,
+        looks_back: job.settings.mode != Mode::Faithful || job.settings.momentum > 0.0,
+        exactly: job.settings.sigma_y == 0.0,
         values_differ: job.settings.camera.is_some() || job.settings.limits.is_some(),
         loosens: job.settings.limits.is_some() && a.rows_overlap(),
     };
-    let network = used
-        * (engine as u64 + rows::tile_bytes(a, core, way.draws || job.settings.momentum > 0.0));
+    let network = used * (engine as u64 + rows::tile_bytes(a, core, way.looks_back));
     Ok(Memory {
         program: PROGRAM + CODING + (used - 1) * (THREAD + rows::kept(a)) + CODED_ROWS * row,
         model: job.prior.held_bytes(),

@@ -2,11 +2,12 @@
 
 use std::ops::Range;
 
+use super::whole;
 use crate::degrade::{Degradation, Reach, full_width};
 use crate::sampler::grid::Grid;
 use crate::sampler::order::{Order, Places, Task};
 
-const FLOAT: u64 = size_of::<f32>() as u64;
+pub const FLOAT: u64 = size_of::<f32>() as u64;
 /// What a row costs besides its values: its place in the list and the allocator's own.
 const ROW: u64 = 40;
 
@@ -21,6 +22,10 @@ pub struct Way {
     pub blends: bool,
     /// Whether noise is drawn.
     pub draws: bool,
+    /// Whether a step looks at the state before it.
+    pub looks_back: bool,
+    /// Whether the measurement has no noise, so that the last pass makes it exact.
+    pub exactly: bool,
     /// Whether measured values differ in their noise, or in whether they say something.
     pub values_differ: bool,
     /// Whether saturated values are left out of systems of equations.
@@ -56,7 +61,10 @@ fn peaks(a: &dyn Degradation, grids: &[Grid], way: &Way) -> (u64, u64) {
         let buffers = match task {
             Task::Start { rows, support } => {
                 y.end = y.end.max(support.end);
-                let buffers = classical(a, rows.clone()) + loosening(a, way);
+                let buffers = match a.reach() {
+                    Reach::Local => classical(a, rows.clone()),
+                    Reach::Global => whole::start(a, way),
+                };
                 most = most.max(held(&y, &started, &states) + buffers);
                 started.end = rows.end;
                 states[0].end = rows.end;
@@ -71,13 +79,11 @@ fn peaks(a: &dyn Degradation, grids: &[Grid], way: &Way) -> (u64, u64) {
                         let at_once = way.threads.min(grids[step].len()) as u64;
                         at_once * projection(a, grids[step].largest_core(), way)
                     }
-                    Reach::Global => {
-                        let whole = scene.plane();
-                        tile_bytes(a, whole, true) + projection(a, whole, way)
-                    }
+                    Reach::Global => whole::projection(a, way),
                 }
             }
-            Task::Finish { rows } => finish(a, rows.len(), way),
+            Task::Finish { rows } if a.reach() == Reach::Local => finish(a, rows.len(), way),
+            Task::Finish { .. } => whole::finish(a, way),
         };
         most = most.max(held(&y, &started, &states) + buffers);
         y.first = order.first_of_measurement();
@@ -116,6 +122,9 @@ fn classical(a: &dyn Degradation, rows: Range<usize>) -> u64 {
     let measured = support * measurement.channels * measurement.width;
     // First it is made, then corrected by what was measured.
     let own = a.classical_bytes() * support as u64 / largest.max(1) as u64;
+    if a.is_identity() {
+        return FLOAT * (estimate + measured) as u64;
+    }
     let made = FLOAT * (estimate + 2 * measured) as u64 + own;
     made.max(FLOAT * (2 * estimate + 4 * measured) as u64)
 }
@@ -134,9 +143,13 @@ pub fn kept(a: &dyn Degradation) -> u64 {
 }
 
 /// Bytes that a thread holds for the core of a tile of `pixels`: the `state` before, if it is
-/// looked at; what becomes of it, and the correction; the residual.
+/// looked at; what becomes of it, and the correction; the residual. Where the projection is one of
+/// the whole frame, only what becomes of it.
 pub fn tile_bytes(a: &dyn Degradation, pixels: usize, state: bool) -> u64 {
     let values = (pixels * a.scene().channels) as u64;
+    if a.reach() == Reach::Global {
+        return FLOAT * values;
+    }
     FLOAT * (if state { 3 } else { 2 } * values + measured_share(a, values))
 }
 
@@ -149,16 +162,8 @@ fn measured_share(a: &dyn Degradation, values: u64) -> u64 {
 /// kinds of noise, or the strength of each value's.
 fn projection(a: &dyn Degradation, pixels: usize, way: &Way) -> u64 {
     let values = (pixels * a.scene().channels) as u64;
-    // An operator over the whole frame has buffers of its own.
-    let own = if a.rows_overlap() { a.classical_bytes() + loosening(a, way) } else { 0 };
     let measured = measured_share(a, values) * if way.values_differ { 3 } else { 1 };
-    own + FLOAT * (measured + if way.draws { 4 * values } else { 0 })
-}
-
-/// Gains, residuals and copies of these without the values that say nothing, and a correction.
-fn loosening(a: &dyn Degradation, way: &Way) -> u64 {
-    let values = a.scene().len() + 6 * a.measurement().len();
-    if way.loosens { FLOAT * values as u64 } else { 0 }
+    FLOAT * (measured + if way.draws { 3 * values } else { 0 })
 }
 
 /// Buffers of the last pass over some rows, and of their way into the file and the certificate.
@@ -166,12 +171,20 @@ fn finish(a: &dyn Degradation, rows: usize, way: &Way) -> u64 {
     let region = full_width(0..rows, a.scene());
     let pixels = region.area();
     let values = (pixels * a.scene().channels) as u64;
-    FLOAT * (8 * values + 2 * measured_share(a, values))
-        + projection(a, pixels, &Way { draws: false, values_differ: false, ..*way })
+    let measured = measured_share(a, values);
+    if !way.exactly {
+        // Estimate, blend and rounded result, and residuals of that.
+        return FLOAT * (4 * values + 4 * measured);
+    }
+    FLOAT * (8 * values + 3 * measured)
 }
 
-/// Values of the measurement that are converted at a time.
+/// Values of the measurement that are converted at a time, and held until all of them are taken.
 fn measured_block(a: &dyn Degradation) -> usize {
+    if a.reach() == Reach::Global {
+        // Converted and taken before anything else is held.
+        return 0;
+    }
     let first = crate::degrade::blocks(a).next();
     first.map_or(0, |region| a.measured(region).shape(a.measurement().channels).len())
 }

@@ -26,7 +26,11 @@ pub fn bundled() -> Result<Model> {
 fn folders() -> Vec<PathBuf> {
     let mut folders = Vec::new();
     let binary = std::env::current_exe().ok();
-    folders.extend(binary.as_deref().and_then(Path::parent).map(|folder| folder.join("models")));
+    let around = || binary.iter().flat_map(|binary| binary.ancestors().skip(1));
+    folders.extend(around().next().map(|folder| folder.join("models")));
+    // Built in a checkout, its models lie beside the folder `target`.
+    let target = around().find(|folder| folder.ends_with("target"));
+    folders.extend(target.map(|folder| folder.with_file_name("models")));
     if let Some(home) = std::env::var_os("XDG_DATA_HOME") {
         folders.push(PathBuf::from(home).join("ddnm"));
     } else if let Some(home) = std::env::var_os("HOME") {
@@ -39,7 +43,8 @@ fn folders() -> Vec<PathBuf> {
 
 /// Finds a prior. `None` is the one inside the binary. Otherwise `model` is a packed model
 /// (`.ddnm`), a manifest (`.toml`), an ONNX file with its manifest beside it under the same name,
-/// or the bare name of a packed model or a manifest in `models/` beside the binary, in
+/// or the bare name of a packed model or a manifest in `models/` beside the binary or of the
+/// checkout that it was built in, in
 /// `$XDG_DATA_HOME/ddnm` (`~/.local/share/ddnm`), `/usr/local/share/ddnm` or `/usr/share/ddnm`.
 pub fn find(model: Option<&str>) -> Result<Model> {
     let Some(model) = model else { return bundled() };
@@ -51,18 +56,22 @@ pub fn find(model: Option<&str>) -> Result<Model> {
     if NAME == model {
         return bundled();
     }
-    let folders = folders();
-    let tried = folders
-        .iter()
-        .flat_map(|f| ["ddnm", "toml"].map(|extension| f.join(format!("{model}.{extension}"))));
-    match tried.into_iter().find(|p| p.is_file()) {
+    match named(model) {
         Some(found) => load(&found),
         None => {
-            let places: Vec<String> = folders.iter().map(|p| p.display().to_string()).collect();
+            let places: Vec<String> = folders().iter().map(|p| p.display().to_string()).collect();
             let expected = format!("{model}.ddnm or {model}.toml in one of {}", places.join(", "));
             Err(Error::model(path, expected, "none"))
         }
     }
+}
+
+/// The file of a bare model name, if there is one.
+pub fn named(model: &str) -> Option<PathBuf> {
+    let files = |folder: PathBuf| {
+        ["ddnm", "toml"].map(|extension| folder.join(format!("{model}.{extension}")))
+    };
+    folders().into_iter().flat_map(files).find(|file| file.is_file())
 }
 
 /// [`find`], for devices: their graphs are made from ONNX. A packed model stands for the ONNX file

@@ -30,7 +30,7 @@ mod widen;
 
 #[cfg(feature = "cuda")]
 pub use bundled::find_onnx;
-pub use bundled::{bundled, find};
+pub use bundled::{bundled, find, named};
 pub use coded::Coded;
 #[cfg(any(feature = "cuda", all(test, feature = "onnx")))]
 pub(crate) use convert::Conversion;

@@ -36,14 +36,16 @@ pub fn between(a: &dyn Degradation, y: &[f32], limits: Option<&Limits>, x: &mut 
             return;
         }
         if round > 0 {
+            drop(step);
             step = free_step(a, &r, x);
         }
-        let moved: Vec<f32> = x.iter().zip(&step).map(|(v, s)| (v + s).clamp(-1.0, 1.0)).collect();
-        let (left, next) = kept_residual(a, y, limits, &moved);
+        // The step becomes what it leads to: the less is held, the larger a frame may be.
+        step.iter_mut().zip(&*x).for_each(|(s, v)| *s = (v + *s).clamp(-1.0, 1.0));
+        let (left, _) = kept_residual(a, y, limits, &step);
         let gained = rms(&left) < 0.95 * size;
         if rms(&left) < size {
-            x.copy_from_slice(&moved);
-            (r, step) = (left, next);
+            x.copy_from_slice(&step);
+            r = left;
             size = rms(&r);
         }
         if !gained && round > 0 {

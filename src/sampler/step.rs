@@ -365,15 +365,16 @@ impl Steps<'_> {
         region: Region,
         v: &[f32],
         weight: Weight,
-        buffers: &Buffers,
+        buffers: &mut Buffers,
         out: &mut [f32],
     ) {
         let channels = self.a.measurement().channels;
-        let mut av = zeros(self.a.measured(region).shape(channels).len());
-        self.a.apply(region, v, &mut av);
-        let mut back = zeros(out.len());
-        let noise = self.noise(&buffers.values, av.len());
-        self.weigh(region, &mut av, weight, noise, &mut back);
+        let Buffers { residual, correction, values } = buffers;
+        let av = room(residual, self.a.measured(region).shape(channels).len());
+        self.a.apply(region, v, av);
+        let back = room(correction, out.len());
+        let noise = self.noise(values, av.len());
+        self.weigh(region, av, weight, noise, back);
         out.iter_mut().zip(&*back).for_each(|(o, b)| *o += b);
     }
 }

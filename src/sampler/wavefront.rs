@@ -307,7 +307,8 @@ impl<'a> Wavefront<'a> {
         let whole = Region::whole(self.a.scene());
         let y = read(&self.strips.y);
         let mut next = write(&self.strips.states[step + 1]);
-        let before = read(&self.strips.states[step]).rows(0..whole.height);
+        let looked_at = if steps.looks_back(step) { 0..whole.height } else { 0..0 };
+        let before = read(&self.strips.states[step]).rows(looked_at);
         let mut x0 = next.rows(0..whole.height);
         let misfit = steps.advance(step, whole, &y, &before, &mut x0, &mut Buffers::default());
         next.write(whole, &x0);

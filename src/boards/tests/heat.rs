@@ -1,7 +1,7 @@
 use std::ops::ControlFlow::{Break, Continue};
 use std::time::Duration;
 
-use super::super::heat::{Guard, Throttling, temperature};
+use super::super::heat::{Guard, Throttling, Watch, temperature};
 use super::Tree;
 
 const ZONE: &str = "sys/class/thermal/thermal_zone0/temp";
@@ -44,6 +44,33 @@ fn a_slowed_raspberry_pi_is_seen() {
         assert_eq!((before.now, before.since_start), (Some(false), Some(true)));
         assert_eq!(read("hot").now, None);
     }
+}
+
+#[test]
+fn what_happens_between_two_looks_is_seen() {
+    const FIRMWARE: &str = "sys/devices/platform/soc/soc:firmware/get_throttled";
+    const CLOCK: &str = "sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq";
+    let tree = Tree::new(&[(FIRMWARE, "0"), (CLOCK, "1500000"), (ZONE, "60000")]);
+    let mut watch = Watch::new(tree.path());
+    // Held down for a while, as at a look in between, and fine again at the end.
+    tree.write(FIRMWARE, b"40004");
+    tree.write(CLOCK, b"600000");
+    tree.write(ZONE, b"82000");
+    watch.look();
+    // Too soon.
+    watch.pass();
+    tree.write(FIRMWARE, b"40000");
+    tree.write(CLOCK, b"1500000");
+    tree.write(ZONE, b"70000");
+    watch.look();
+    let seen = watch.seen();
+    assert_eq!((seen.looks, seen.slowed, seen.under_voltage), (3, 1, 0));
+    assert_eq!(seen.throttled, Some(true));
+    assert_eq!((seen.hottest, seen.slowest_mhz), (Some(82.0), Some(600.0)));
+    // What it says of the time before tells nothing of now.
+    let mut after = Watch::new(tree.path());
+    after.look();
+    assert_eq!((after.seen().throttled, after.seen().slowed), (None, 0));
 }
 
 #[test]

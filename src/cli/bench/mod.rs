@@ -131,12 +131,13 @@ fn with_rates(
         momentum: None,
         travel: None,
         threads: machine.threads(),
+        board: None,
         bits: 8,
     }
     .settings(a, prior)?;
     let job =
         plan::Job { a, prior, settings: &settings, input_bytes: 0, bits: 8, output_is_held: false };
-    let plan = plan::plan(&job, None)?;
+    let plan = plan::plan(&job, &[])?;
     let operations = 2.0 * plan.multiply_accumulates as f64;
     let rate = |mut frame: Value| {
         let seconds = frame["seconds"].as_f64().unwrap_or(f64::NAN);

@@ -48,11 +48,12 @@ impl Setup {
     fn new(args: &Restore) -> Result<Setup> {
         let asked = Asked::parse(&args.device, &args.precision)?;
         let stop = interrupt_flag();
-        let machine = boards::detect(Path::new("/"))?;
         let board = args.board.as_deref().map(boards::find).transpose()?;
         let heat = Heat::new(args.max_temp)?;
         let place = Place::find(&asked)?;
         let model = place.model(args.model.as_deref(), board)?;
+        // Last: what is allocated and mapped by now is no longer left.
+        let machine = boards::detect(Path::new("/"))?;
         Ok(Setup { machine, board, heat, place, model, stop })
     }
 }

@@ -43,6 +43,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         momentum: args.momentum,
         travel: args.travel.as_deref(),
         threads: job::threads(args.threads, machine, *board),
+        board: *board,
         bits: file.origin.bit_depth,
     }
     .settings(&a, prior)?;
@@ -52,7 +53,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
 
     let draws = spread::draws(args.samples, spread_name, settings.mode)?;
     let spread_bytes = if draws > 1 { Spread::bytes(a.scene()) } else { 0 };
-    let limit = job::memory(args.max_memory.as_deref(), machine)?;
+    let limits = job::memory(args.max_memory.as_deref(), machine)?;
     let planned = plan::Job {
         a: &a,
         prior,
@@ -62,7 +63,7 @@ pub fn run(args: &Restore, names: &Names, setup: &mut Setup) -> Result<Value> {
         bits,
         output_is_held: io::Draft::is_held(output),
     };
-    let plan = plan::plan(&planned, limit)?;
+    let plan = plan::plan(&planned, &limits)?;
     (settings.threads, settings.band) = (plan.threads, plan.band);
 
     let mut bar = progress::Bar::new(args.quiet);

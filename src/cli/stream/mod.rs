@@ -14,7 +14,7 @@ use std::time::Duration;
 use super::args::Stream;
 use super::heat::Heat;
 use super::job;
-use crate::boards;
+use crate::boards::{self, Board};
 use crate::colour::Coding;
 use crate::degrade::{Degradation, Reach, Spec};
 use crate::error::{Error, Result};
@@ -72,8 +72,8 @@ pub fn run(args: Stream) -> Result<()> {
     let prior: &dyn Prior = coded.as_ref().map_or(&model, |c| c);
 
     let threads = job::threads(args.threads, &machine, board);
-    let (rgb, mut settings) = settings(&args, &source.noise, &a, &model, coding, threads)?;
-    let limit = job::memory(args.max_memory.as_deref(), &machine)?;
+    let (rgb, mut settings) = settings(&args, &source.noise, &a, &model, coding, threads, board)?;
+    let limits = job::memory(args.max_memory.as_deref(), &machine)?;
     let shown = usize::from(planes.is_some()) + usize::from(source.colours.is_some());
     let planned = plan::Job {
         a: &a,
@@ -83,7 +83,7 @@ pub fn run(args: Stream) -> Result<()> {
         bits: 8,
         output_is_held: false,
     };
-    let plan = plan::plan(&planned, limit)?;
+    let plan = plan::plan(&planned, &limits)?;
     (settings.threads, settings.band) = (plan.threads, plan.band);
 
     let black = match coding {
@@ -162,6 +162,7 @@ fn settings(
     model: &Model,
     coding: Option<Coding>,
     threads: usize,
+    board: Option<&Board>,
 ) -> Result<(Settings, Settings)> {
     let gain = coding.map_or(1.0, |coding| coding.noise_gain());
     let said = noise;
@@ -185,6 +186,7 @@ fn settings(
         momentum: args.momentum,
         travel: None,
         threads,
+        board,
         bits: 8,
     }
     .settings(a, model)?;

@@ -9,6 +9,22 @@ fn asset(name: &str) -> PathBuf {
 }
 
 #[test]
+fn what_cannot_come_row_by_row_is_held_whole() {
+    let folder = Folder::new();
+    for (interlaced, said) in [(false, None), (true, Some("interlaced"))] {
+        let spec = Spec { width: 9, height: 5, depth: 8, color: 2, interlaced };
+        std::fs::write(folder.join("a.png"), png(spec, &[], |x, _, _| x as u16)).unwrap();
+        let picture = Picture::open(&folder.join("a.png")).unwrap();
+        let why = picture.held_whole();
+        assert_eq!(why.is_some(), said.is_some());
+        assert!(said.is_none_or(|said| why.is_some_and(|why| why.contains(said))), "{why:?}");
+        assert_eq!(picture.held_bytes() > 0, interlaced);
+    }
+    let jpeg = Picture::open(&asset("tiny.jpg")).unwrap();
+    assert!(jpeg.held_whole().is_some_and(|why| why.contains("JPEG")));
+}
+
+#[test]
 fn every_depth_and_colour_interlaced_or_not() {
     let kinds = [
         (0, 1),

@@ -1,0 +1,72 @@
+//! Bytes that operators over whole frames take for a moment: what the wavefront, the last pass
+//! and the certificate hold besides the rows of measurement and states.
+
+use super::rows::{FLOAT, Way};
+use crate::degrade::Degradation;
+
+/// Sizes in floats.
+struct Sizes {
+    scene: u64,
+    measured: u64,
+    forward: u64,
+    inverse: u64,
+}
+
+impl Sizes {
+    fn of(a: &dyn Degradation, way: &Way) -> Sizes {
+        let working = a.working();
+        let [forward, gram, inverse] =
+            [working.forward, working.gram, working.inverse].map(|floats| floats as u64);
+        let (scene, measured) = (a.scene().len() as u64, a.measurement().len() as u64);
+        // Where values differ, conjugate gradients take the place of a closed form: with a weight
+        // for each value, or on residuals without some of them.
+        let inverse = match (way.loosens, way.values_differ) {
+            (true, _) => inverse.max(7 * measured + gram.max(forward)),
+            (false, true) => inverse.max(6 * measured + forward),
+            _ => inverse,
+        };
+        Sizes { scene, measured, forward, inverse }
+    }
+}
+
+/// Of the classical estimate: itself, and the measurement.
+pub fn start(a: &dyn Degradation, way: &Way) -> u64 {
+    let Sizes { scene, measured, inverse, .. } = Sizes::of(a, way);
+    let made = a.classical_bytes() / FLOAT;
+    // Gains, residuals and what is seen of them, and a correction.
+    let loosened = if way.loosens { 4 * measured + scene + inverse } else { 0 };
+    FLOAT * (scene + measured + made.max(loosened))
+}
+
+/// Of the projection of the prior's estimate.
+pub fn projection(a: &dyn Degradation, way: &Way) -> u64 {
+    let Sizes { scene, measured, forward, inverse } = Sizes::of(a, way);
+    let noise = 2 * measured * u64::from(way.values_differ);
+    // Kinds of noise of a draw: the new one, the prior's, and what becomes of them, which is
+    // corrected too where the measurement has noise.
+    let drawn = if way.draws { 2 * scene } else { 0 };
+    let outcome = if way.draws { scene } else { 0 };
+    let added = if way.exactly { inverse.max(outcome) } else { inverse + outcome };
+    let corrected = scene + added;
+    // The last step looks at what light each value has, and only a draw's at the state before.
+    let gains = 2 * measured + scene + forward;
+    let before = |looks: bool| if looks { scene } else { 0 };
+    let early = before(way.looks_back) + if way.loosens { gains.max(corrected) } else { corrected };
+    let last = before(way.draws) + gains.max(corrected);
+    FLOAT * (scene + noise + measured + drawn + early.max(last))
+}
+
+/// Of the last pass, the rounding and the certificate.
+pub fn finish(a: &dyn Degradation, way: &Way) -> u64 {
+    let Sizes { scene, measured, forward, inverse } = Sizes::of(a, way);
+    let gains = if way.loosens { measured + scene } else { 0 };
+    let residual = 2 * measured + gains + forward;
+    // The rounded result, and residuals of both.
+    let proof = scene + residual;
+    let kept = measured + scene + inverse.max(forward + gains);
+    // What a step leads to; or a step of the pixels that can still move, a flag for each.
+    let moved = measured + scene + kept;
+    let freed = 5 * measured + scene + scene / FLOAT + forward;
+    let exact = if way.exactly { moved.max(freed).max(scene + kept) } else { 0 };
+    FLOAT * (scene + measured + proof.max(exact))
+}
