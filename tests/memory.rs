@@ -117,6 +117,7 @@ fn plans_say_what_whole_frames_take() {
 fn takes_what_was_planned(y: &str, out: &str, how: &[&str]) {
     let planned = planned(&[&[y][..], how].concat());
     let found = peak(&[&["restore", y, "-o", out, "-q"][..], how].concat());
+    println!("{:.3} of {planned} bytes: {how:?}", found as f64 / planned as f64);
     assert!(found <= planned, "{y} {how:?}: {found} bytes, {planned} planned");
     assert!(found * 10 >= planned * 8, "{y} {how:?}: {found} bytes, {planned} planned");
 }
