@@ -3,7 +3,7 @@
     pip install -r benches/requirements.txt
     python benches/engines.py [--sides 64,128,256] [--threads 1,2] [--rounds N]
         [--engines ddnm,tract,ort,ncnn,openvino,torch] [--budget SECONDS] [--json FILE]
-        [--manifest MODEL.toml --checkpoint MODEL.ckpt]
+        [--manifest MODEL.toml]
 
 For development only; nothing here is needed to build, test or use the program.
 
@@ -95,8 +95,7 @@ def start(names, args):
             model = ["model", args.manifest] if args.manifest != args.bundled else []
             child = Child(name, [program, "serve", *model])
         else:
-            child = Child(name, [sys.executable, "benches/rivals.py", name, "--manifest", args.manifest,
-                                 "--checkpoint", args.checkpoint])
+            child = Child(name, [sys.executable, "benches/rivals.py", name, "--manifest", args.manifest])
         try:
             about[name] = child.ask("about")["about"]
             children[name] = child
@@ -227,13 +226,12 @@ def arguments():
     parser.add_argument("--engines", type=lambda text: text.split(","), default=[*RUST, *RIVALS])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--manifest", type=Path, default=bundled)
-    parser.add_argument("--checkpoint", type=Path, default=ROOT / "models" / "train" / "patch-s.ckpt")
     args = parser.parse_args()
     unknown = [name for name in args.engines if name not in RUST + RIVALS]
     if unknown:
         parser.error(f"engines: expected some of {', '.join(RUST + RIVALS)}, found {', '.join(unknown)}")
     args.bundled = bundled
-    args.manifest, args.checkpoint = args.manifest.resolve(), args.checkpoint.resolve()
+    args.manifest = args.manifest.resolve()
     return args
 
 

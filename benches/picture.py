@@ -26,7 +26,6 @@ from rivals import RIVALS, alpha_bar, convert_apart
 
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ROOT / "models" / "patch-s.toml"
-CHECKPOINT = ROOT / "models" / "train" / "patch-s.ckpt"
 WIDTH, HEIGHT = 640, 480
 # Noise of the measurement, first and last noise level, in code values; evaluations.
 NOISE, START, END, STEPS = 25, 25, 2.55, 8
@@ -87,7 +86,7 @@ def loop(rival, y):
 def child(name, folder, source, target):
     """One restoration with another engine, in this process."""
     from PIL import Image
-    rival = RIVALS[name](MANIFEST, CHECKPOINT, folder)
+    rival = RIVALS[name](MANIFEST, folder)
     rival.prepare(1)
     codes = np.asarray(Image.open(source).convert("RGB"))
     y = codes.transpose(2, 0, 1).astype(np.float32) / np.float32(127.5) - 1
@@ -171,7 +170,7 @@ def main():
         noisy, results = measurement(program, folder), {}
         check_tiles(program)
         if "ncnn" in args.engines:
-            convert_apart(CHECKPOINT, folder)
+            convert_apart(MANIFEST, folder)
         names = ["ddnm", *args.engines]
         target = {name: folder / f"{name}.png" for name in names}
         ours = [program, "restore", noisy, "-d", "none", "--noise", NOISE, "--start", START, "--end", END,

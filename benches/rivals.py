@@ -1,6 +1,6 @@
 """Other engines evaluating the same network, one in a process of its own.
 
-    python benches/rivals.py NAME --manifest MODEL.toml --checkpoint MODEL.ckpt
+    python benches/rivals.py NAME --manifest MODEL.toml
 
 NAME is one of ort, ncnn, openvino, torch. Answers requests on standard input, one line of JSON
 each, as `benches/engine.rs` does:
@@ -38,7 +38,7 @@ class Rival:
     another, without arguments, that evaluates the network and returns v [3,h,w].
     """
 
-    def __init__(self, manifest, checkpoint, folder=None):
+    def __init__(self, manifest, folder=None):
         self.manifest = tomllib.loads(manifest.read_text())
         self.onnx = manifest.with_name(self.manifest["file"])
 
@@ -47,8 +47,8 @@ class Rival:
 
 
 class Ort(Rival):
-    def __init__(self, manifest, checkpoint, folder=None):
-        super().__init__(manifest, checkpoint)
+    def __init__(self, manifest, folder=None):
+        super().__init__(manifest)
         import onnxruntime
         self.ort = onnxruntime
         self.about = f"ONNX Runtime {onnxruntime.__version__}"
@@ -69,8 +69,8 @@ class Ort(Rival):
 
 
 class OpenVino(Rival):
-    def __init__(self, manifest, checkpoint, folder=None):
-        super().__init__(manifest, checkpoint)
+    def __init__(self, manifest, folder=None):
+        super().__init__(manifest)
         import openvino
         self.core = openvino.Core()
         self.model = self.core.read_model(self.onnx)
@@ -112,11 +112,11 @@ class OpenVino(Rival):
 class Torch(Rival):
     """Eager, channels last, which is the faster layout here."""
 
-    def __init__(self, manifest, checkpoint, folder=None):
-        super().__init__(manifest, checkpoint)
+    def __init__(self, manifest, folder=None):
+        super().__init__(manifest)
         import torch
         self.torch = torch
-        self.net = load(checkpoint).to(memory_format=torch.channels_last)
+        self.net = load(manifest).to(memory_format=torch.channels_last)
         self.about = f"PyTorch {torch.__version__}, {torch.backends.cpu.get_cpu_capability()}"
 
     def prepare(self, threads):
@@ -148,8 +148,8 @@ class Ncnn(Rival):
            "use_bf16_storage", "use_int8_inference", "use_int8_packed", "use_int8_storage",
            "use_int8_arithmetic", "use_vulkan_compute")
 
-    def __init__(self, manifest, checkpoint, folder=None):
-        super().__init__(manifest, checkpoint)
+    def __init__(self, manifest, folder=None):
+        super().__init__(manifest)
         import ncnn
         self.ncnn = ncnn
         # Nets use their pools until the end, but do not hold them.
@@ -158,7 +158,7 @@ class Ncnn(Rival):
         self.temporary = None if folder else tempfile.TemporaryDirectory()
         self.folder = Path(folder or self.temporary.name)
         if not (self.folder / "net.ncnn.bin").exists():
-            convert_apart(checkpoint, self.folder)
+            convert_apart(manifest, self.folder)
         self.about = f"ncnn {ncnn.__version__}, f32, Winograd"
 
     def pools(self):
@@ -197,31 +197,28 @@ class Ncnn(Rival):
 RIVALS = {"ort": Ort, "ncnn": Ncnn, "openvino": OpenVino, "torch": Torch}
 
 
-def load(checkpoint):
-    """The network of `models/train` with a checkpoint's averaged weights."""
-    import torch
+def load(manifest):
+    """The network of `models/train` with the weights of a shipped prior's ONNX file."""
     sys.path.insert(0, str(TRAIN))
-    from net import UNet
-    state = torch.load(checkpoint, map_location="cpu")
-    net = UNet(**state["net"])
-    net.load_state_dict(state["ema"])
-    return net.eval()
+    from shipped import network
+    recipe = tomllib.loads((TRAIN / "recipe.toml").read_text())
+    return network(Path(manifest).stem, recipe).eval()
 
 
-def convert(checkpoint, folder):
+def convert(manifest, folder):
     """Writes net.ncnn.param and net.ncnn.bin, for windows of any size, weights in single precision."""
     import pnnx
     import torch
-    net = load(checkpoint)
+    net = load(manifest)
     os.chdir(folder)
     t = torch.full((1,), 500.0)
     small, large = ((torch.zeros(1, 3, side, side), t) for side in (64, 128))
     pnnx.export(net, "net.pt", small, large, fp16=False)
 
 
-def convert_apart(checkpoint, folder):
+def convert_apart(manifest, folder):
     """`convert` in a process of its own: PyTorch would bring its threads into this one."""
-    command = [sys.executable, __file__, "convert", "--checkpoint", checkpoint, "--folder", folder]
+    command = [sys.executable, __file__, "convert", "--manifest", manifest, "--folder", folder]
     done = subprocess.run(command, capture_output=True, text=True)
     if not Path(folder, "net.ncnn.bin").exists():
         raise RuntimeError(f"pnnx did not convert: {done.stderr[-300:]}")
@@ -317,16 +314,15 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("name", choices=[*RIVALS, "convert"])
     parser.add_argument("--manifest", type=Path)
-    parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--folder", type=Path)
     args = parser.parse_args()
     if args.name == "convert":
-        return convert(args.checkpoint, args.folder)
+        return convert(args.manifest, args.folder)
     # Libraries print to standard output, too: answers have it to themselves.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     try:
-        server = Server(RIVALS[args.name](args.manifest, args.checkpoint))
+        server = Server(RIVALS[args.name](args.manifest))
     except Exception as error:
         answers.write(json.dumps({"error": f"{type(error).__name__}: {error}"}) + "\n")
         return

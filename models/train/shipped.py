@@ -16,15 +16,19 @@ from net import UNet
 HERE = Path(__file__).resolve().parent
 
 
-def checkpoint(name, out, recipe):
-    """Writes the checkpoint `out`: averaged weights alone."""
+def network(name, recipe):
+    """The network of a shipped prior, with its weights."""
     import onnx
-    shape = recipe["model"][name]["net"]
-    net = UNet(**shape)
+    net = UNet(**recipe["model"][name]["net"])
     graph = onnx.load(HERE.parent / f"{name}.onnx").graph
     weights = {tensor.name: torch.from_numpy(onnx.numpy_helper.to_array(tensor).copy()) for tensor in graph.initializer}
     net.load_state_dict({key: weights.get(key, net.freq if key == "freq" else None) for key in net.state_dict()})
-    torch.save({"net": shape, "ema": net.state_dict()}, out)
+    return net
+
+
+def checkpoint(name, out, recipe):
+    """Writes the checkpoint `out`: averaged weights alone."""
+    torch.save({"net": recipe["model"][name]["net"], "ema": network(name, recipe).state_dict()}, out)
 
 
 if __name__ == "__main__":
