@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{AxisMap, Degradation, Reach, Spectrum, krylov};
+use super::{AxisMap, Degradation, Dual, Reach, Spectrum, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Shape};
 use crate::noise::NoiseField;
@@ -25,9 +25,9 @@ pub trait LinearMap: Send + Sync {
     /// `x = A^T y`.
     fn adjoint(&self, y: &[f32], x: &mut [f32]);
 
-    /// `x = A+ W y` as in [`Degradation::pinv`], by conjugate gradients or Lanczos' method.
-    fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
-        krylov::pinv(self, y, weight, x);
+    /// `x = A+ W y` as in [`Degradation::pinv_from`], by conjugate gradients or Lanczos' method.
+    fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, dual: &mut Dual, x: &mut [f32]) {
+        krylov::pinv(self, y, weight, dual, x);
     }
     /// `out = A A^T y`.
     fn gram(&self, y: &[f32], out: &mut [f32]) {
@@ -98,7 +98,7 @@ pub trait LinearMap: Send + Sync {
     /// if the scene varied by 0.5 everywhere.
     fn start(&self, y: &[f32], sigma_y: f64) -> Vec<f32> {
         let mut x = vec![0.0; self.scene().len()];
-        self.pinv(y, &wiener(sigma_y, 0.5), &mut x);
+        self.pinv(y, &wiener(sigma_y, 0.5), &mut Dual::default(), &mut x);
         x
     }
 }
@@ -203,7 +203,11 @@ impl<T: LinearMap> Degradation for Linear<T> {
     }
 
     fn pinv(&self, _region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
-        self.map.pinv(y, weight, x);
+        self.map.pinv(y, weight, &mut Dual::default(), x);
+    }
+
+    fn pinv_from(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, dual: &mut Dual, x: &mut [f32]) {
+        self.map.pinv(y, weight, dual, x);
     }
 
     fn gram(&self, y: &[f32], out: &mut [f32]) {

@@ -151,6 +151,8 @@ fn projection(a: &dyn Degradation, pixels: usize, way: &Way) -> u64 {
     let values = (pixels * a.scene().channels) as u64;
     // An operator over the whole frame has buffers of its own.
     let own = if a.rows_overlap() { a.classical_bytes() + loosening(a, way) } else { 0 };
+    // Where it is solved by iteration, a step keeps its solution for the next.
+    let own = own + if a.is_iterative() { FLOAT * a.measurement().len() as u64 } else { 0 };
     let measured = measured_share(a, values) * if way.values_differ { 3 } else { 1 };
     own + FLOAT * (measured + if way.draws { 4 * values } else { 0 })
 }
