@@ -2,19 +2,21 @@
 //!
 //! Prints the tables of `docs/sampler.md`: means of PSNR (dB) over parts of 192 x 192 pixels of
 //! the pictures of `tests/assets`, measurements in float. What the library has no setting for is
-//! done by plain loops over whole frames, [`walk`] and [`draw`], which give the library's results
+//! done by plain loops over whole frames, [`plain`] and [`draw`], which give the library's results
 //! where they do what that does.
 //! `-- only SPEC` makes the rows of one degradation, `-- TABLE` one table.
 
 mod common;
+mod walk;
 
 use common::{Case, DRAW};
 use ddnm::degrade::Degradation;
-use ddnm::frame::{Frame, Region, crop};
+use ddnm::frame::{Frame, Region};
 use ddnm::noise::NoiseField;
 use ddnm::prior::{self, Model, Prior};
 use ddnm::sampler::{Defaults, Mode, NoiseRule, defaults};
 use ddnm::schedule::{Diffusion, Level, travel};
+use walk::{estimate, left, part};
 
 /// Degradations, and noise in code values.
 const TASKS: [(&str, f64); 15] = [
@@ -97,14 +99,6 @@ fn run() -> ddnm::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A part of a picture: there are many ways to go through.
-fn part(x: &Frame) -> ddnm::Result<Frame> {
-    let region = Region { y: 20, x: 100, height: 192, width: 192 };
-    let mut data = vec![0.0; region.shape(x.shape.channels).len()];
-    crop(&x.data, x.shape, region, &mut data);
-    Frame::new(region.shape(x.shape.channels), data)
 }
 
 /// A degradation of every picture.
@@ -199,7 +193,7 @@ fn around(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
         ];
         let mut cells = Vec::new();
         for way in &ways {
-            cells.push(task.mean(|case| walk(case, prior, way))?);
+            cells.push(task.mean(|case| plain(case, prior, way))?);
         }
         let d = task.defaults(false);
         for (eta, steps) in [(0.85, 8), (0.0, 8), (0.5, 8), (1.0, 8), (0.85, 4), (0.85, 16)] {
@@ -278,11 +272,11 @@ fn spacing(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
             let levels = way.levels.clone();
             case.restore(prior, Mode::Faithful, levels, &d)
         })?;
-        let mut cells = vec![library, task.mean(|case| walk(case, prior, &way))?];
+        let mut cells = vec![library, task.mean(|case| plain(case, prior, &way))?];
         for last in [0.0, 1.0] {
             let levels = even(prior.diffusion(), d.start, d.steps, last);
             let way = Way { levels, ..way.clone() };
-            cells.push(task.mean(|case| walk(case, prior, &way))?);
+            cells.push(task.mean(|case| plain(case, prior, &way))?);
         }
         row(&format!("{} | {}", task.name, d.steps), &cells);
     }
@@ -321,7 +315,7 @@ fn projection(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
     for task in tasks {
         let d = task.defaults(true);
         let way = Way::new(prior, &d);
-        let mut cells = vec![task.mean(|case| walk(case, prior, &way))?, d.relaxation];
+        let mut cells = vec![task.mean(|case| plain(case, prior, &way))?, d.relaxation];
         let momentum = |momentum| Way { momentum, ..way.clone() };
         let ball = |momentum| Way { momentum, from_state: false, ..way.clone() };
         let ways = [
@@ -340,7 +334,7 @@ fn projection(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
                 cells.push(f64::from(d.momentum));
             }
             let same = i < 2 && !task.is_noisy();
-            cells.push(if same { cells[0] } else { task.mean(|case| walk(case, prior, way))? });
+            cells.push(if same { cells[0] } else { task.mean(|case| plain(case, prior, way))? });
         }
         row(&task.name, &cells);
     }
@@ -362,7 +356,7 @@ fn start(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
         let mut all = Vec::new();
         for factor in FACTORS {
             let way = scaled(factor);
-            all.push(task.each(|case| walk(case, prior, &way))?);
+            all.push(task.each(|case| plain(case, prior, &way))?);
         }
         let best = (0..all.len()).max_by(|a, b| mean(&all[*a]).total_cmp(&mean(&all[*b])));
         let best = best.unwrap_or(3);
@@ -370,7 +364,7 @@ fn start(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
         let each: Vec<f64> = (0..task.cases.len()).map(each).collect();
         let residual = task.mean(|case| {
             let level = from_residual(case, prior, d.start)?;
-            walk(case, prior, &scaled((level / d.start).clamp(0.25, 4.0)))
+            plain(case, prior, &scaled((level / d.start).clamp(0.25, 4.0)))
         })?;
         let start = d.start;
         let cells = [mean(&all[3]), FACTORS[best] * start, mean(&all[best]), mean(&each), residual];
@@ -414,7 +408,7 @@ fn again(prior: &Model, tasks: &[Task]) -> ddnm::Result<()> {
 }
 
 /// The plain loop of the mode `faithful` over a whole frame.
-fn walk(case: &Case, prior: &Model, way: &Way) -> ddnm::Result<Frame> {
+fn plain(case: &Case, prior: &Model, way: &Way) -> ddnm::Result<Frame> {
     let start = case.a.start(&case.y.data, case.sigma_y);
     let (mut state, mut last) = (start.clone(), start.clone());
     for level in &way.levels {
@@ -440,39 +434,6 @@ fn walk(case: &Case, prior: &Model, way: &Way) -> ddnm::Result<Frame> {
         .zip(&start)
         .for_each(|(x, s)| *x = (s + way.generative * (*x - s)).clamp(-1.0, 1.0));
     Frame::new(case.x.shape, x)
-}
-
-/// What the prior makes of a state that is a picture, mirrored to the size that it wants.
-fn estimate(case: &Case, prior: &Model, level: Level, state: &[f32]) -> ddnm::Result<Vec<f32>> {
-    let s = case.x.shape;
-    let (height, width) =
-        (s.height.next_multiple_of(prior.multiple()), s.width.next_multiple_of(prior.multiple()));
-    let inside = |i: usize, size: usize| if i < size { i } else { 2 * size - 2 - i };
-    let signal = level.signal() as f32;
-    let mut input = Vec::with_capacity(s.channels * height * width);
-    for plane in state.chunks_exact(s.plane()) {
-        for y in 0..height {
-            let line = &plane[inside(y, s.height) * s.width..][..s.width];
-            input.extend((0..width).map(|x| signal * line[inside(x, s.width)]));
-        }
-    }
-    let mut output = vec![0.0; input.len()];
-    prior.evaluator(height, width)?.x0(&input, level, &mut output)?;
-    let mut x0 = Vec::with_capacity(s.len());
-    for plane in output.chunks_exact(height * width) {
-        for line in plane.chunks_exact(width).take(s.height) {
-            x0.extend(line[..s.width].iter().map(|v| v.clamp(-1.0, 1.0)));
-        }
-    }
-    Ok(x0)
-}
-
-/// `y - A x`.
-fn left(case: &Case, x: &[f32]) -> Vec<f32> {
-    let mut r = vec![0.0; case.y.data.len()];
-    case.a.apply(Region::whole(case.x.shape), x, &mut r);
-    r.iter_mut().zip(&case.y.data).for_each(|(r, y)| *r = y - *r);
-    r
 }
 
 /// A level for the first step from what the prior's first estimate lacks of the measurement: the

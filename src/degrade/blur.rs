@@ -3,7 +3,7 @@
 use super::dct::{Dct, LINES, apply_filter};
 use super::krylov;
 use super::linear::{share, wiener};
-use super::{AxisMap, LinearMap, Spectrum, Working};
+use super::{AxisMap, Dual, LinearMap, Spectrum, Working};
 use crate::frame::Shape;
 
 /// The shape of a kernel; it is separable and symmetric, and its sum is 1.
@@ -123,7 +123,7 @@ impl LinearMap for Blur {
         self.apply(y, x);
     }
 
-    fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
+    fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, _: &mut Dual, x: &mut [f32]) {
         let kept = |s: f32, factor: f32| if s.abs() >= TRUNCATION { factor } else { 0.0 };
         let filter: Vec<f32> = match krylov::tikhonov(weight) {
             // Written out, since calling for each coefficient takes as long as a transform.
@@ -184,7 +184,7 @@ impl LinearMap for Blur {
         let mut r = vec![0.0; y.len()];
         self.apply(y, &mut r);
         r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
-        self.pinv(&r, &wiener(sigma_y.max(ROUNDING), 0.1), x);
+        self.pinv(&r, &wiener(sigma_y.max(ROUNDING), 0.1), &mut Dual::default(), x);
         x.iter_mut().zip(y).for_each(|(x, y)| *x += y);
     }
 

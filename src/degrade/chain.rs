@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::linear::wiener;
 use super::rows::COLOURLESS;
 use super::stationary::Stationary;
-use super::{Degradation, LinearMap, Spectrum, Working, krylov};
+use super::{Degradation, Dual, LinearMap, Spectrum, Working, krylov};
 use crate::frame::{Region, Shape};
 
 /// Links applied first to last: `A = A_n .. A_1`. Its pseudo-inverse is found by conjugate
@@ -177,7 +177,7 @@ impl LinearMap for Chain {
         self.apply(x, &mut r);
         r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
         let mut correction = vec![0.0; x.len()];
-        self.pinv(&r, &wiener(sigma_y, 0.1), &mut correction);
+        self.pinv(&r, &wiener(sigma_y, 0.1), &mut Dual::default(), &mut correction);
         x.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
     }
 

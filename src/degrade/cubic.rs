@@ -1,7 +1,7 @@
 //! Down-sampling as most programs do it: cubic interpolation against aliasing.
 
 use super::krylov::{self, tikhonov};
-use super::{LinearMap, Spectrum, Working};
+use super::{Dual, LinearMap, Spectrum, Working};
 use crate::classical::bicubic::upsample_rows;
 use crate::frame::Shape;
 
@@ -91,11 +91,11 @@ impl LinearMap for Bicubic {
         }
     }
 
-    fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
+    fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, _: &mut Dual, x: &mut [f32]) {
         if tikhonov(weight) != Some(0.0) {
             // With noise the system no longer comes apart into rows and columns, but it is so
             // well conditioned that a few iterations do, and they are cheap.
-            return krylov::pinv(self, y, weight, x);
+            return krylov::pinv(self, y, weight, &mut Dual::default(), x);
         }
         let out = self.measurement();
         let mut z: Vec<f64> = y.iter().map(|v| f64::from(*v)).collect();
@@ -142,7 +142,8 @@ impl LinearMap for Bicubic {
         self.apply(x, &mut r);
         r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
         let mut correction = vec![0.0; x.len()];
-        self.pinv(&r, &super::linear::wiener(sigma_y, 0.1), &mut correction);
+        let weight = super::linear::wiener(sigma_y, 0.1);
+        self.pinv(&r, &weight, &mut Dual::default(), &mut correction);
         x.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
     }
 

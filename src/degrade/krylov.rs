@@ -2,59 +2,94 @@
 //!
 //! `A+ W y = A^T f(A A^T) y` with `f(s^2) = weight(s) / s^2`. The weights of `faithful` are
 //! `s^2 / (s^2 + eta)`: then this is `A^T (A A^T + eta I)^-1 y`, a system of equations, for
-//! conjugate gradients. Other weights (DDNM+) need the function itself, by Lanczos' method: `f`
-//! of a small tridiagonal matrix, in a basis that is made twice instead of being kept.
+//! conjugate gradients. Other weights need the function itself, by Lanczos' method.
 //!
-//! Both end where the relative error falls below a bound. A measurement without noise is solved to
-//! the precision of `f32`; with noise some hundredths of the residual are left, which is far less than
-//! the noise itself once the estimate agrees with the measurement up to that, and what an early
-//! step leaves the next one finds. They need no start but 0, since what they are given is the
-//! residual of an estimate: the better that is, the smaller what they leave.
+//! A measurement without noise is solved to the precision of `f32`, or where the map leaves
+//! directions to the prior to some thousandths. With noise some hundredths of the residual are
+//! left, or a tenth of the noise (a discrepancy principle for the system, which is solved again in
+//! the next step): far less than the noise itself. A step's system differs little from the one of
+//! the step before, and begins at its solution. `docs/sampler.md` has the measurement of both.
 
+use super::lanczos::lanczos;
 use super::{LinearMap, Working};
+
+/// What conjugate gradients take along from one step of a restoration to the next: the solution
+/// `z` of `x = A^T z`, and the noise of the measurement, which says when they may stop.
+#[derive(Debug, Clone, Default)]
+pub struct Dual {
+    /// Empty before the first solution.
+    z: Vec<f32>,
+    /// `A A^T z`, known from the solution: to begin there costs no use of `A`.
+    gram: Vec<f32>,
+    sigma_y: f64,
+    iterations: usize,
+}
+
+impl Dual {
+    /// Before the first step of a restoration with noise `sigma_y`, in units of `[-1, 1]`.
+    pub fn new(sigma_y: f64) -> Dual {
+        Dual { sigma_y, ..Dual::default() }
+    }
+
+    /// Iterations of all solutions until now.
+    pub fn iterations(&self) -> usize {
+        self.iterations
+    }
+
+    /// Forgets the last solution.
+    pub fn clear(&mut self) {
+        self.z.clear();
+    }
+}
 
 /// Share of the residual that may be left: without noise, where the map leaves directions to the
 /// prior, so that no solution is exact anyway.
 const EXACT: f64 = 1e-6;
 const TRUNCATED: f64 = 1e-3;
-/// Relative change of Lanczos' solution at which it is good enough.
-const SETTLED: f64 = 1e-2;
+/// Part of the noise that may be left of the residual, if that is more than the share.
+const OF_NOISE: f64 = 0.1;
 /// Most iterations of conjugate gradients.
 const ITERATIONS: usize = 300;
+/// Iterations after which a preconditioner must have done something.
+const PATIENCE: usize = 40;
 /// Values that are looked at together.
 const BLOCK: usize = 4096;
-/// Most dimensions of Lanczos' method, and how often it looks whether it is done.
-const DIMENSIONS: usize = 60;
-const LOOK: usize = 5;
 
-/// `x = A+ W y`; directions with singular values well below the map's truncation give 0.
-pub fn pinv<M: LinearMap + ?Sized>(map: &M, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
+/// `x = A+ W y`; directions with singular values well below the map's truncation give 0. Conjugate
+/// gradients begin at the last solution that `dual` holds, and leave theirs there.
+pub fn pinv<M: LinearMap + ?Sized>(
+    map: &M,
+    y: &[f32],
+    weight: &dyn Fn(f32) -> f32,
+    dual: &mut Dual,
+    x: &mut [f32],
+) {
     let floor = map.truncation().powi(2);
-    let z = match tikhonov(weight) {
+    match tikhonov(weight) {
         Some(eta) => {
             let share = match (eta > 0.0, floor > 0.0) {
                 (true, _) => map.noisy_share(),
                 (_, true) => TRUNCATED,
                 _ => EXACT,
             };
-            conjugate_gradients(map, y, eta.max(floor), share)
+            conjugate_gradients(map, y, eta.max(floor), share, dual);
+            map.adjoint(&dual.z, x);
         }
         None => {
             let f = |s2: f64| {
                 let s = s2.max(0.0).sqrt() as f32;
                 if s <= 1e-4 || s < map.truncation() { 0.0 } else { f64::from(weight(s)) / s2 }
             };
-            lanczos(map, y, &f)
+            map.adjoint(&lanczos(map, y, &f), x);
         }
-    };
-    map.adjoint(&z, x);
+    }
 }
 
 /// The working memory of a map whose `pinv` is the one here, from that of its `apply` and
 /// `adjoint`, and of `gram` and `precondition`; its `start` is taken for a `pinv`.
 pub fn working<M: LinearMap + ?Sized>(map: &M, forward: usize, gram: usize) -> Working {
-    // Lanczos' method holds four vectors where conjugate gradients hold five.
-    let inverse = 5 * map.measurement().len() + gram.max(forward);
+    // Lanczos' method holds four vectors where conjugate gradients hold six.
+    let inverse = 6 * map.measurement().len() + gram.max(forward);
     Working { forward, gram, inverse, start: inverse }
 }
 
@@ -69,39 +104,58 @@ pub fn tikhonov(weight: &dyn Fn(f32) -> f32) -> Option<f32> {
     [0.01, 0.05, 0.2, 0.5].iter().all(|&s| fits(s)).then_some(eta)
 }
 
-/// `(A A^T + eta I)^-1 y`, up to `share` of `y`.
+/// `z = (A A^T + eta I)^-1 y` in `dual`, up to `share` of `y` or a part of the noise.
 fn conjugate_gradients<M: LinearMap + ?Sized>(
     map: &M,
     y: &[f32],
     eta: f32,
     share: f64,
-) -> Vec<f32> {
+    dual: &mut Dual,
+) {
     let whole = dot(y, y);
-    let mut z = vec![0.0; y.len()];
+    let noise = {
+        // Where nothing is measured there is none.
+        let measured = y.iter().filter(|v| **v != 0.0).count() as f64;
+        measured * (OF_NOISE * dual.sigma_y).powi(2)
+    };
+    let enough = (share * share * whole).max(noise);
+    let Dual { z, gram, iterations, .. } = dual;
     let mut r = y.to_vec();
     let mut m = vec![0.0; y.len()];
     let mut p = vec![0.0; y.len()];
     let mut q = vec![0.0; y.len()];
-    let (mut before, mut left) = (f64::INFINITY, whole);
+    if z.len() == y.len() {
+        // As far along the last solution as is best: never further away than 0 is.
+        gram.iter_mut().zip(&*z).for_each(|(g, z)| *g += eta * z);
+        let (along, curvature) = (dot(z, y), dot(z, gram));
+        let step = if curvature > 0.0 { (along / curvature) as f32 } else { 0.0 };
+        z.iter_mut().for_each(|z| *z *= step);
+        r.iter_mut().zip(&*gram).for_each(|(r, q)| *r -= step * q);
+    } else {
+        z.clear();
+        z.resize(y.len(), 0.0);
+    }
+    let (mut before, mut left, mut helped) = (f64::INFINITY, dot(&r, &r), true);
     for iteration in 0..ITERATIONS {
         log::trace!("iteration {iteration}: {:.1e}", left / whole);
-        if left <= share * share * whole {
+        if left <= enough {
             break;
         }
-        map.precondition(eta, &r, &mut m);
+        if iteration == PATIENCE && left > whole / 4.0 {
+            // What should help does not: it was found at few places, and others may be unlike them.
+            (helped, before) = (false, f64::INFINITY);
+        }
+        match helped {
+            true => map.precondition(eta, &r, &mut m),
+            false => m.copy_from_slice(&r),
+        }
         let rm = dot(&r, &m);
         if rm <= 0.0 {
             break;
         }
         let turn = (rm / before) as f32;
         p.iter_mut().zip(&m).for_each(|(p, m)| *p = m + turn * *p);
-        map.gram(&p, &mut q);
-        // Blocks that stay in a cache from one use to the next: these vectors are frames.
-        let mut curvature = 0.0;
-        for (q, p) in q.chunks_mut(BLOCK).zip(p.chunks(BLOCK)) {
-            q.iter_mut().zip(p).for_each(|(q, p)| *q += eta * p);
-            curvature += dot(p, q);
-        }
+        let curvature = shifted(map, eta, &p, &mut q);
         if curvature <= 0.0 {
             break;
         }
@@ -113,135 +167,23 @@ fn conjugate_gradients<M: LinearMap + ?Sized>(
             left += dot(r, r);
         }
         before = rm;
+        *iterations += 1;
     }
-    z
+    // What the residual says of it.
+    gram.clear();
+    gram.extend(y.iter().zip(&r).zip(&*z).map(|((y, r), z)| y - r - eta * z));
 }
 
-/// `f(A A^T) y`.
-fn lanczos<M: LinearMap + ?Sized>(map: &M, y: &[f32], f: &dyn Fn(f64) -> f64) -> Vec<f32> {
-    let size = dot(y, y).sqrt();
-    if size == 0.0 {
-        return vec![0.0; y.len()];
+/// `q = (A A^T + eta I) p`, and `<p, q>`.
+fn shifted<M: LinearMap + ?Sized>(map: &M, eta: f32, p: &[f32], q: &mut [f32]) -> f64 {
+    map.gram(p, q);
+    // Blocks that stay in a cache from one use to the next: these vectors are frames.
+    let mut curvature = 0.0;
+    for (q, p) in q.chunks_mut(BLOCK).zip(p.chunks(BLOCK)) {
+        q.iter_mut().zip(p).for_each(|(q, p)| *q += eta * p);
+        curvature += dot(p, q);
     }
-    let mut basis = Basis::new(map, y, size);
-    let (mut diagonal, mut beside) = (Vec::new(), Vec::new());
-    let mut shares: Vec<f64> = Vec::new();
-    while diagonal.len() < DIMENSIONS {
-        let (a, b) = basis.advance();
-        diagonal.push(a);
-        let last = b <= 1e-6 * a.abs() || diagonal.len() == DIMENSIONS;
-        if last || diagonal.len().is_multiple_of(LOOK) {
-            let found = first_column(f, &diagonal, &beside);
-            let change = found.iter().enumerate();
-            let change: f64 =
-                change.map(|(i, v)| (v - shares.get(i).unwrap_or(&0.0)).powi(2)).sum();
-            let whole: f64 = found.iter().map(|v| v * v).sum();
-            shares = found;
-            if last || change <= SETTLED * SETTLED * whole {
-                break;
-            }
-        }
-        beside.push(b);
-    }
-    // The same basis again, from the same arithmetic.
-    let mut basis = Basis::new(map, y, size);
-    let mut z = vec![0.0; y.len()];
-    for (i, share) in shares.iter().enumerate() {
-        let share = (share * size) as f32;
-        z.iter_mut().zip(&basis.here).for_each(|(z, q)| *z += share * q);
-        if i + 1 < shares.len() {
-            basis.advance();
-        }
-    }
-    z
-}
-
-/// Lanczos' orthonormal basis of `y, A A^T y, (A A^T)^2 y, ..`, of which three members are held.
-struct Basis<'a, M: ?Sized> {
-    map: &'a M,
-    before: Vec<f32>,
-    here: Vec<f32>,
-    next: Vec<f32>,
-    beta: f64,
-}
-
-impl<'a, M: LinearMap + ?Sized> Basis<'a, M> {
-    fn new(map: &'a M, y: &[f32], size: f64) -> Basis<'a, M> {
-        let here = y.iter().map(|v| (f64::from(*v) / size) as f32).collect();
-        let zero = || vec![0.0; y.len()];
-        Basis { map, before: zero(), here, next: zero(), beta: 0.0 }
-    }
-
-    /// Moves on to the next member; returns the matrix' entries on and beside its diagonal.
-    fn advance(&mut self) -> (f64, f64) {
-        self.map.gram(&self.here, &mut self.next);
-        let alpha = dot(&self.next, &self.here);
-        let (a, b) = (alpha as f32, self.beta as f32);
-        for ((n, h), p) in self.next.iter_mut().zip(&self.here).zip(&self.before) {
-            *n -= a * h + b * p;
-        }
-        self.beta = dot(&self.next, &self.next).sqrt();
-        let scale = if self.beta > 0.0 { (1.0 / self.beta) as f32 } else { 0.0 };
-        self.next.iter_mut().for_each(|n| *n *= scale);
-        std::mem::swap(&mut self.before, &mut self.here);
-        std::mem::swap(&mut self.here, &mut self.next);
-        (alpha, self.beta)
-    }
-}
-
-/// The first column of `f(T)`, `T` symmetric and tridiagonal, by Jacobi's rotations.
-fn first_column(f: &dyn Fn(f64) -> f64, diagonal: &[f64], beside: &[f64]) -> Vec<f64> {
-    const SWEEPS: usize = 30;
-    let n = diagonal.len();
-    let mut t = vec![0.0; n * n];
-    let mut vectors = vec![0.0; n * n];
-    for i in 0..n {
-        t[i * n + i] = diagonal[i];
-        vectors[i * n + i] = 1.0;
-        if i + 1 < n {
-            (t[i * n + i + 1], t[(i + 1) * n + i]) = (beside[i], beside[i]);
-        }
-    }
-    let scale: f64 = t.iter().map(|v| v * v).sum();
-    for _ in 0..SWEEPS {
-        let off = |i: usize| if i.is_multiple_of(n + 1) { 0.0 } else { t[i] * t[i] };
-        if (0..n * n).map(off).sum::<f64>() <= 1e-24 * scale {
-            break;
-        }
-        for p in 0..n {
-            for q in p + 1..n {
-                if t[p * n + q] == 0.0 {
-                    continue;
-                }
-                let theta = (t[q * n + q] - t[p * n + p]) / (2.0 * t[p * n + q]);
-                let tan = theta.signum() / (theta.abs() + (theta * theta + 1.0).sqrt());
-                let cos = 1.0 / (tan * tan + 1.0).sqrt();
-                let sin = tan * cos;
-                let turn = |a: &mut f64, b: &mut f64| {
-                    (*a, *b) = (cos * *a - sin * *b, sin * *a + cos * *b)
-                };
-                for k in 0..n {
-                    let (mut a, mut b) = (t[k * n + p], t[k * n + q]);
-                    turn(&mut a, &mut b);
-                    (t[k * n + p], t[k * n + q]) = (a, b);
-                    let (mut a, mut b) = (vectors[k * n + p], vectors[k * n + q]);
-                    turn(&mut a, &mut b);
-                    (vectors[k * n + p], vectors[k * n + q]) = (a, b);
-                }
-                for k in 0..n {
-                    let (mut a, mut b) = (t[p * n + k], t[q * n + k]);
-                    turn(&mut a, &mut b);
-                    (t[p * n + k], t[q * n + k]) = (a, b);
-                }
-            }
-        }
-    }
-    let mut out = vec![0.0; n];
-    for i in 0..n {
-        let factor = f(t[i * n + i]) * vectors[i];
-        (0..n).for_each(|k| out[k] += factor * vectors[k * n + i]);
-    }
-    out
+    curvature
 }
 
 /// The scalar product, in `f64`.
@@ -258,4 +200,93 @@ pub fn dot(a: &[f32], b: &[f32]) -> f64 {
     }
     let rest: f64 = a_rest.iter().zip(b_rest).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum();
     sums.iter().sum::<f64>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::frame::Shape;
+
+    /// Means of three neighbours on a line, with a hole.
+    struct Line;
+
+    const LENGTH: usize = 60;
+
+    impl LinearMap for Line {
+        fn spec(&self) -> String {
+            "line".into()
+        }
+        fn scene(&self) -> Shape {
+            Shape::new(1, 1, LENGTH + 2)
+        }
+        fn measurement(&self) -> Shape {
+            Shape::new(1, 1, LENGTH)
+        }
+        fn apply(&self, x: &[f32], y: &mut [f32]) {
+            y.iter_mut().zip(x.windows(3)).for_each(|(y, x)| *y = x.iter().sum::<f32>() / 3.0);
+            y[17] = 0.0;
+        }
+        fn adjoint(&self, y: &[f32], x: &mut [f32]) {
+            x.fill(0.0);
+            for (i, v) in y.iter().enumerate().filter(|(i, _)| *i != 17) {
+                x[i..i + 3].iter_mut().for_each(|x| *x += v / 3.0);
+            }
+        }
+        fn noisy_share(&self) -> f64 {
+            1e-3
+        }
+    }
+
+    fn measurement(phase: f32) -> Vec<f32> {
+        let mut y: Vec<f32> = (0..LENGTH).map(|i| (i as f32 * 0.9 + phase).sin()).collect();
+        y[17] = 0.0;
+        y
+    }
+
+    /// What of `y` a solution leaves, and its iterations.
+    fn solve(y: &[f32], eta: f32, dual: &mut Dual) -> (f64, usize) {
+        let (mut x, mut left) = (vec![0.0; LENGTH + 2], vec![0.0; LENGTH]);
+        let before = dual.iterations();
+        pinv(&Line, y, &|s| s * s / (s * s + eta), dual, &mut x);
+        Line.apply(&x, &mut left);
+        let z = &dual.z;
+        left.iter_mut().zip(y).zip(z).for_each(|((l, y), z)| *l = y - *l - eta * z);
+        (dot(&left, &left).sqrt(), dual.iterations() - before)
+    }
+
+    #[test]
+    fn a_step_begins_where_the_last_one_ended() {
+        let mut dual = Dual::new(0.0);
+        let (_, first) = solve(&measurement(0.0), 0.01, &mut dual);
+        // The same again costs nothing, a similar one less, also with another weight.
+        let (left, again) = solve(&measurement(0.0), 0.01, &mut dual);
+        let size = dot(&measurement(0.0), &measurement(0.0)).sqrt();
+        assert!(again == 0 && left < 1.1e-3 * size, "{again}, {left}");
+        let (left, similar) = solve(&measurement(0.01), 0.012, &mut dual);
+        assert!(similar < first && left < 1.1e-3 * size, "{similar} of {first}, {left}");
+        // What is along the last solution has its length at once.
+        let double: Vec<f32> = measurement(0.01).iter().map(|v| -2.0 * v).collect();
+        assert_eq!(solve(&double, 0.012, &mut dual).1, 0);
+        dual.clear();
+        assert_eq!(solve(&measurement(0.0), 0.01, &mut dual).1, first);
+    }
+
+    #[test]
+    fn a_tenth_of_the_noise_may_be_left() {
+        let y = measurement(0.0);
+        let (_, whole) = solve(&y, 0.01, &mut Dual::new(0.0));
+        for sigma_y in [0.05, 0.5] {
+            let (left, found) = solve(&y, 0.01, &mut Dual::new(sigma_y));
+            let noise = sigma_y * ((LENGTH - 1) as f64).sqrt();
+            assert!(left <= 0.1001 * noise && found < whole, "{sigma_y}: {left}, {found}");
+        }
+    }
+
+    #[test]
+    fn only_filters_of_wiener_are_systems_of_equations() {
+        assert_eq!(tikhonov(&|_| 1.0), Some(0.0));
+        assert!((tikhonov(&|s| s * s / (s * s + 0.3)).unwrap() - 0.3).abs() < 1e-6);
+        assert_eq!(tikhonov(&|s| s.powi(4)), None);
+        assert_eq!(tikhonov(&|s| if s < 0.3 { 0.0 } else { 1.0 }), None);
+    }
 }

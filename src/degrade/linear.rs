@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::{AxisMap, Degradation, Reach, Spectrum, Working, krylov};
+use super::{AxisMap, Degradation, Dual, Reach, Spectrum, Working, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Shape};
 use crate::noise::NoiseField;
@@ -25,9 +25,9 @@ pub trait LinearMap: Send + Sync {
     /// `x = A^T y`.
     fn adjoint(&self, y: &[f32], x: &mut [f32]);
 
-    /// `x = A+ W y` as in [`Degradation::pinv`], by conjugate gradients or Lanczos' method.
-    fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
-        krylov::pinv(self, y, weight, x);
+    /// `x = A+ W y` as in [`Degradation::pinv_from`], by conjugate gradients or Lanczos' method.
+    fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, dual: &mut Dual, x: &mut [f32]) {
+        krylov::pinv(self, y, weight, dual, x);
     }
     /// `out = A A^T y`.
     fn gram(&self, y: &[f32], out: &mut [f32]) {
@@ -97,7 +97,7 @@ pub trait LinearMap: Send + Sync {
     /// See [`Degradation::start`]. By default `A+ W y`, each direction weighted as Wiener would
     /// if the scene varied by 0.5 everywhere.
     fn start(&self, y: &[f32], sigma_y: f64, x: &mut [f32]) {
-        self.pinv(y, &wiener(sigma_y, 0.5), x);
+        self.pinv(y, &wiener(sigma_y, 0.5), &mut Dual::default(), x);
     }
     /// See [`Degradation::working`]. By default for an `apply` and an `adjoint` without any.
     fn working(&self) -> Working {
@@ -205,7 +205,11 @@ impl<T: LinearMap> Degradation for Linear<T> {
     }
 
     fn pinv(&self, _region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
-        self.map.pinv(y, weight, x);
+        self.map.pinv(y, weight, &mut Dual::default(), x);
+    }
+
+    fn pinv_from(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, dual: &mut Dual, x: &mut [f32]) {
+        self.map.pinv(y, weight, dual, x);
     }
 
     fn gram(&self, y: &[f32], out: &mut [f32]) {

@@ -17,6 +17,7 @@ mod filling;
 mod fourier;
 mod gray;
 mod krylov;
+mod lanczos;
 mod limits;
 mod linear;
 mod mask;
@@ -41,6 +42,7 @@ pub use camera::{CameraNoise, weighted};
 pub use chain::Chain;
 pub use cubic::Bicubic;
 pub use gray::{Gray, Luma};
+pub use krylov::Dual;
 pub use limits::Limits;
 pub(crate) use linear::wiener;
 pub use linear::{Linear, LinearMap};
@@ -151,6 +153,18 @@ pub trait Degradation: Send + Sync {
     /// its singular value. With `weight = 1` this is the pseudo-inverse; directions that `A`
     /// does not measure give 0.
     fn pinv(&self, region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]);
+    /// [`pinv`](Degradation::pinv) of the whole frame in one step of several: where it is found by
+    /// iteration, that begins at what the step before has left in `dual`, and ends where what is
+    /// left is little beside the noise.
+    fn pinv_from(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, dual: &mut Dual, x: &mut [f32]) {
+        let _ = dual;
+        self.pinv(Region::whole(self.scene()), y, weight, x);
+    }
+    /// Whether the pseudo-inverse is found by iteration, since there is no basis in which it is
+    /// known.
+    fn is_iterative(&self) -> bool {
+        matches!(self.spectrum(), Spectrum::Bound { .. })
+    }
     /// The singular value that belongs to each measurement value of `region`; 0 where nothing
     /// is measured. Where [rows overlap](Degradation::rows_overlap) there is none that belongs
     /// to one value: then 1 stands for anything that is measured.
@@ -311,6 +325,9 @@ impl Degradation for Box<dyn Degradation> {
     }
     fn pinv(&self, region: Region, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
         (**self).pinv(region, y, weight, x);
+    }
+    fn pinv_from(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, dual: &mut Dual, x: &mut [f32]) {
+        (**self).pinv_from(y, weight, dual, x);
     }
     fn singular_values(&self, region: Region, out: &mut [f32]) {
         (**self).singular_values(region, out);

@@ -4,7 +4,7 @@ use rustfft::num_complex::Complex;
 
 use super::fourier::Grid;
 use super::linear::{share, wiener};
-use super::{LinearMap, Spectrum, Working, krylov};
+use super::{Dual, LinearMap, Spectrum, Working, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Shape};
 
@@ -193,7 +193,8 @@ impl LinearMap for Psf {
         self.apply(x, &mut r);
         r.iter_mut().zip(y).for_each(|(r, y)| *r = y - *r);
         let mut correction = vec![0.0; x.len()];
-        self.pinv(&r, &wiener(sigma_y.max(ROUNDING), 0.1), &mut correction);
+        let weight = wiener(sigma_y.max(ROUNDING), 0.1);
+        self.pinv(&r, &weight, &mut Dual::default(), &mut correction);
         x.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
     }
 

@@ -1,6 +1,6 @@
 //! Measurements some values of which say nothing.
 
-use super::{Degradation, LinearMap, krylov};
+use super::{Degradation, Dual, LinearMap, krylov};
 use crate::frame::{Region, Shape};
 
 /// `x = A+ W r` over the whole frame as in [`Degradation::pinv`], of an `A` without its rows where
@@ -13,7 +13,7 @@ pub fn pinv_seen(
     weight: &dyn Fn(f32) -> f32,
     x: &mut [f32],
 ) {
-    krylov::pinv(&Seen { a, seen }, &masked(r, seen), weight, x);
+    krylov::pinv(&Seen { a, seen }, &masked(r, seen), weight, &mut Dual::default(), x);
 }
 
 /// `A` with rows of zeros where `seen` is 0.

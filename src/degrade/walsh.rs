@@ -1,6 +1,6 @@
 //! Compressed sensing: some rows of scrambled Walsh-Hadamard transforms.
 
-use super::{LinearMap, Spectrum, Working};
+use super::{Dual, LinearMap, Spectrum, Working};
 use crate::frame::Shape;
 use crate::noise::philox;
 
@@ -188,7 +188,7 @@ impl LinearMap for Walsh {
         }
     }
 
-    fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, x: &mut [f32]) {
+    fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, _: &mut Dual, x: &mut [f32]) {
         let w = weight(1.0);
         let scaled: Vec<f32> = y.iter().map(|v| w * v).collect();
         self.adjoint(&scaled, x);

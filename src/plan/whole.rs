@@ -10,6 +10,8 @@ struct Sizes {
     measured: u64,
     forward: u64,
     inverse: u64,
+    /// What conjugate gradients keep from one step to the next: part of `inverse` in a step.
+    kept: u64,
 }
 
 impl Sizes {
@@ -25,7 +27,8 @@ impl Sizes {
             (false, true) => inverse.max(6 * measured + forward),
             _ => inverse,
         };
-        Sizes { scene, measured, forward, inverse }
+        let kept = if a.is_iterative() { 2 * measured } else { 0 };
+        Sizes { scene, measured, forward, inverse, kept }
     }
 }
 
@@ -40,7 +43,7 @@ pub fn start(a: &dyn Degradation, way: &Way) -> u64 {
 
 /// Of the projection of the prior's estimate.
 pub fn projection(a: &dyn Degradation, way: &Way) -> u64 {
-    let Sizes { scene, measured, forward, inverse } = Sizes::of(a, way);
+    let Sizes { scene, measured, forward, inverse, kept } = Sizes::of(a, way);
     let noise = 2 * measured * u64::from(way.values_differ);
     // Kinds of noise of a draw: the new one, the prior's, and what becomes of them, which is
     // corrected too where the measurement has noise.
@@ -49,7 +52,7 @@ pub fn projection(a: &dyn Degradation, way: &Way) -> u64 {
     let added = if way.exactly { inverse.max(outcome) } else { inverse + outcome };
     let corrected = scene + added;
     // The last step looks at what light each value has, and only a draw's at the state before.
-    let gains = 2 * measured + scene + forward;
+    let gains = kept + 2 * measured + scene + forward;
     let before = |looks: bool| if looks { scene } else { 0 };
     let early = before(way.looks_back) + if way.loosens { gains.max(corrected) } else { corrected };
     let last = before(way.draws) + gains.max(corrected);
@@ -58,15 +61,15 @@ pub fn projection(a: &dyn Degradation, way: &Way) -> u64 {
 
 /// Of the last pass, the rounding and the certificate.
 pub fn finish(a: &dyn Degradation, way: &Way) -> u64 {
-    let Sizes { scene, measured, forward, inverse } = Sizes::of(a, way);
+    let Sizes { scene, measured, forward, inverse, kept } = Sizes::of(a, way);
     let gains = if way.loosens { measured + scene } else { 0 };
     let residual = 2 * measured + gains + forward;
     // The rounded result, and residuals of both.
     let proof = scene + residual;
-    let kept = measured + scene + inverse.max(forward + gains);
+    let directions = measured + scene + inverse.max(forward + gains);
     // What a step leads to; or a step of the pixels that can still move, a flag for each.
-    let moved = measured + scene + kept;
+    let moved = measured + scene + directions;
     let freed = 5 * measured + scene + scene / FLOAT + forward;
-    let exact = if way.exactly { moved.max(freed).max(scene + kept) } else { 0 };
-    FLOAT * (scene + measured + proof.max(exact))
+    let exact = if way.exactly { moved.max(freed).max(scene + directions) } else { 0 };
+    FLOAT * (kept + scene + measured + proof.max(exact))
 }

@@ -3,7 +3,7 @@
 
 use super::strip::Strip;
 use super::{Misfit, Mode, NoiseRule, Settings};
-use crate::degrade::{Degradation, Limits, pinv_seen, weighted};
+use crate::degrade::{Degradation, Dual, Limits, pinv_seen, weighted};
 use crate::frame::Region;
 use crate::noise::NoiseField;
 use crate::prior::Prior;
@@ -25,6 +25,7 @@ pub struct Buffers {
     residual: Vec<f32>,
     correction: Vec<f32>,
     values: Values,
+    dual: Dual,
 }
 
 /// What each measured value says, where they differ.
@@ -53,6 +54,16 @@ impl Values {
 }
 
 impl Buffers {
+    /// Those of a step on the whole frame, which begins where the one before has ended.
+    pub fn after(dual: Dual) -> Buffers {
+        Buffers { dual, ..Buffers::default() }
+    }
+
+    /// What the next step on the whole frame begins with.
+    pub fn into_dual(self) -> Dual {
+        self.dual
+    }
+
     /// Makes them as large as those of another thread.
     pub fn cover(&mut self, other: &Buffers) {
         room(&mut self.residual, other.residual.len());
@@ -233,11 +244,22 @@ impl Steps<'_> {
     }
 
     /// `x = A+ W r`; `r` is lost.
-    fn weigh(&self, region: Region, r: &mut [f32], weight: Weight, noise: Noise, x: &mut [f32]) {
+    fn weigh(
+        &self,
+        region: Region,
+        r: &mut [f32],
+        weight: Weight,
+        noise: Noise,
+        dual: &mut Dual,
+        x: &mut [f32],
+    ) {
         let sigma_y = self.settings.sigma_y;
         let of_frame = |s: f32| weight(s, sigma_y);
         let Some((sigmas, singular)) = noise else {
-            return self.a.pinv(region, r, &of_frame, x);
+            return match self.a.rows_overlap() {
+                true => self.a.pinv_from(r, &of_frame, dual, x),
+                false => self.a.pinv(region, r, &of_frame, x),
+            };
         };
         if self.a.rows_overlap() && self.settings.camera.is_none() {
             return pinv_seen(self.a, singular, r, &of_frame, x);
@@ -269,7 +291,7 @@ impl Steps<'_> {
     ) -> Misfit {
         let measured = self.a.measured(region);
         let len = measured.shape(self.a.measurement().channels).len();
-        let Buffers { residual, correction, values } = buffers;
+        let Buffers { residual, correction, values, dual } = buffers;
         let residual = room(residual, len);
         self.a.apply(region, x0, residual);
         y.minus(measured, residual);
@@ -290,7 +312,7 @@ impl Steps<'_> {
             }
         }
         let correction = room(correction, x0.len());
-        self.weigh(region, residual, weight, self.noise(values, len), correction);
+        self.weigh(region, residual, weight, self.noise(values, len), dual, correction);
         x0.iter_mut().zip(&*correction).for_each(|(x, c)| *x += c);
         misfit
     }
@@ -369,12 +391,12 @@ impl Steps<'_> {
         out: &mut [f32],
     ) {
         let channels = self.a.measurement().channels;
-        let Buffers { residual, correction, values } = buffers;
+        let Buffers { residual, correction, values, .. } = buffers;
         let av = room(residual, self.a.measured(region).shape(channels).len());
         self.a.apply(region, v, av);
         let back = room(correction, out.len());
         let noise = self.noise(values, av.len());
-        self.weigh(region, av, weight, noise, back);
+        self.weigh(region, av, weight, noise, &mut Dual::default(), back);
         out.iter_mut().zip(&*back).for_each(|(o, b)| *o += b);
     }
 }

@@ -14,7 +14,7 @@ use super::strip::{Rack, Strip};
 use super::warm::Warm;
 use super::worker::{Stage, Worker};
 use super::{Finished, Misfit, OnFinished, OnProgress, Progress, Settings, grids};
-use crate::degrade::{Degradation, Reach, full_width};
+use crate::degrade::{Degradation, Dual, Reach, full_width};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Rows};
 use crate::prior::Prior;
@@ -48,6 +48,8 @@ pub struct Wavefront<'a> {
     strips: Strips,
     /// Those of the last step's tiles.
     misfits: Mutex<Vec<Misfit>>,
+    /// Where the last step on the whole frame has ended.
+    dual: Mutex<Dual>,
     workers: Vec<Mutex<Worker>>,
     pub crew: Crew<Work>,
 }
@@ -115,8 +117,8 @@ impl<'a> Wavefront<'a> {
         let worker = |_| Mutex::new(Worker::new(&grids, &*a, &*prior, keeps));
         let workers = (0..threads).map(worker).collect();
         let misfits = Mutex::new(vec![Misfit::default(); grids.last().map_or(0, Grid::len)]);
-        let (settings, crew) = (RwLock::new(settings), Crew::new());
-        Wavefront { a, prior, warm, settings, grids, strips, misfits, workers, crew }
+        let (settings, dual, crew) = (RwLock::new(settings), Mutex::default(), Crew::new());
+        Wavefront { a, prior, warm, settings, grids, strips, misfits, dual, workers, crew }
     }
 
     pub fn degradation(&self) -> &dyn Degradation {
@@ -190,6 +192,7 @@ impl<'a> Wavefront<'a> {
         let Lead { places, measured, scenes, scratch } = lead;
         self.strips.clear(measured, scenes);
         let settings = read(&self.settings);
+        *lock(&self.dual) = Dual::new(settings.sigma_y);
         let total = self.grids.iter().map(Grid::len).sum();
         let mut progress = Told { progress, now: Progress { done: 0, total } };
         let band = settings.band.unwrap_or(usize::MAX);
@@ -310,7 +313,12 @@ impl<'a> Wavefront<'a> {
         let looked_at = if steps.looks_back(step) { 0..whole.height } else { 0..0 };
         let before = read(&self.strips.states[step]).rows(looked_at);
         let mut x0 = next.rows(0..whole.height);
-        let misfit = steps.advance(step, whole, &y, &before, &mut x0, &mut Buffers::default());
+        let mut dual = lock(&self.dual);
+        let mut buffers = Buffers::after(std::mem::take(&mut dual));
+        let misfit = steps.advance(step, whole, &y, &before, &mut x0, &mut buffers);
+        if step + 1 < self.grids.len() {
+            *dual = buffers.into_dual();
+        }
         next.write(whole, &x0);
         self.note(step, 0, misfit);
     }
