@@ -132,8 +132,12 @@ impl LinearMap for Chain {
     }
 
     fn held_bytes(&self) -> u64 {
-        // A complex spectrum of the measurement.
-        let own = 2 * self.measurement().plane() * size_of::<f32>();
+        // A complex spectrum of the measurement, for a mosaic one and a quarter; and where masks or
+        // gains are held how strongly each value is measured.
+        let spectra = if self.links.iter().any(|l| l.is_mosaic()) { 5 } else { 4 };
+        let differs = self.links.iter().any(|l| !l.rows_overlap() && l.held_bytes() > 0);
+        let gains = if differs { self.measurement().len() } else { 0 };
+        let own = (spectra * self.measurement().plane() / 2 + gains) * size_of::<f32>();
         own as u64 + self.links.iter().map(|l| l.held_bytes()).sum::<u64>()
     }
 
