@@ -3,15 +3,26 @@
 //! For each operator over a picture of 640x480, on one thread: milliseconds of `A x` and
 //! `A+ W r` with the weights of `faithful` at a noise level of 0.1, best of three, and their
 //! share of one evaluation of the built-in prior over the same frame.
+//!
+//! Then what is solved by iteration, over the default schedules for a picture of 600x400: conjugate
+//! gradients' iterations per step of `faithful`; and milliseconds per step, best of three, of the
+//! projection in `faithful` and of all but the network in `sample`, with their shares of an
+//! evaluation (`-- steps` makes this table alone).
+
+#[allow(dead_code)]
+mod common;
+#[allow(dead_code)]
+mod walk;
 
 use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use ddnm::degrade::{Degradation, Spec};
+use common::{Case, DRAW};
+use ddnm::degrade::{Degradation, Dual, Spec};
 use ddnm::frame::{Frame, Region, Rows, Shape};
-use ddnm::prior::{self, Prior};
-use ddnm::sampler::{self, Mode, Settings};
+use ddnm::prior::{self, Model, Prior};
+use ddnm::sampler::{self, Mode, Settings, defaults};
 
 /// Spec and noise in code values.
 const OPERATORS: [(&str, f64); 12] = [
@@ -29,25 +40,48 @@ const OPERATORS: [(&str, f64); 12] = [
     ("gray:601+sr:2:bicubic", 0.0),
 ];
 
+/// What is solved by iteration; 0 is a measurement in 8 bits.
+const SOLVED: [(&str, f64); 10] = [
+    ("blur:motion", 0.0),
+    ("blur:motion", 2.0),
+    ("blur:motion", 5.0),
+    ("blur:motion+sr:2", 0.0),
+    ("blur:motion+sr:2", 2.0),
+    ("blur:motion+mask:scratches+sr:2", 0.0),
+    ("blur:motion+mask:scratches+sr:2", 2.0),
+    ("blur:motion+bayer:rggb", 0.0),
+    ("blur:motion+bayer:rggb", 2.0),
+    ("blur:motion+mask:half", 2.0),
+];
+
 fn main() -> ddnm::Result<()> {
+    let prior = prior::bundled()?;
+    if !std::env::args().any(|a| a == "steps") {
+        single(&prior)?;
+    }
+    steps(&prior)
+}
+
+/// The smallest of three times, in milliseconds.
+fn best(work: &mut dyn FnMut()) -> f64 {
+    let times = (0..3).map(|_| {
+        let started = Instant::now();
+        work();
+        started.elapsed().as_secs_f64() * 1e3
+    });
+    times.fold(f64::INFINITY, f64::min)
+}
+
+/// One use of each operator.
+fn single(prior: &Model) -> ddnm::Result<()> {
     let scene = Shape::new(3, 480, 640);
     let wave = |i: usize| 0.5 * (i as f32 * 0.37).sin() * (i as f32 * 0.0013).cos();
     let x = Frame::new(scene, (0..scene.len()).map(wave).collect())?;
-    let prior = prior::bundled()?;
-    let best = |work: &mut dyn FnMut()| {
-        let times = (0..3).map(|_| {
-            let started = Instant::now();
-            work();
-            started.elapsed().as_secs_f64() * 1e3
-        });
-        times.fold(f64::INFINITY, f64::min)
-    };
-
     let none = Spec::parse("none")?.build(scene, &ddnm::io::rows)?;
     let settings = Settings::new(Mode::Faithful, 0.1, prior.diffusion().geometric(0.1, 0.1, 1));
     let network = best(&mut || {
         let go = &mut |_| ControlFlow::Continue(());
-        let _ = sampler::restore(&none, &x, &prior, &settings, go);
+        let _ = sampler::restore(&none, &x, prior, &settings, go);
     });
     println!("one evaluation of the network over {scene}: {network:.0} ms");
     println!("| operator | noise | A x, ms | A+ W r, ms | share |\n|---|---|---|---|---|");
@@ -72,4 +106,72 @@ fn main() -> ddnm::Result<()> {
         println!("| {spec} | {noise} | {apply:.1} | {pinv:.1} | {share:.1} % |");
     }
     Ok(())
+}
+
+/// What iterations cost over whole restorations.
+fn steps(prior: &Model) -> ddnm::Result<()> {
+    let x = &common::pictures()?[1];
+    println!();
+    println!("| operator | noise | iterations | `faithful`, ms | share | `sample`, ms | share |");
+    println!("|---|---|---|---|---|---|---|");
+    for (spec, noise) in SOLVED {
+        let case = Case::new(spec, noise, x)?;
+        let (mut network, mut projection) = (f64::INFINITY, f64::INFINITY);
+        let mut iterations = 0.0;
+        for _ in 0..3 {
+            let found = faithful(&case, prior)?;
+            iterations = found.0;
+            network = network.min(found.1);
+            projection = projection.min(found.2);
+        }
+        let drawn = drawn(&case, prior)?;
+        let share = |ms: f64| 100.0 * ms / network;
+        println!(
+            "| `{spec}` | {noise} | {iterations:.1} | {projection:.0} | {:.0} % | {drawn:.0} | {:.0} % |",
+            share(projection),
+            share(drawn),
+        );
+    }
+    Ok(())
+}
+
+/// The plain loop of `faithful`: iterations, and milliseconds of network and projection, per step.
+fn faithful(case: &Case, prior: &Model) -> ddnm::Result<(f64, f64, f64)> {
+    let d = defaults(&case.a, case.sigma_y, true);
+    let levels = prior.diffusion().geometric(d.start, d.end, d.steps);
+    let mut x = case.a.start(&case.y.data, case.sigma_y);
+    let mut dual = Dual::new(case.sigma_y);
+    let (mut network, mut projection) = (0.0, 0.0);
+    for level in &levels {
+        let started = Instant::now();
+        let mut x0 = walk::estimate(case, prior, *level, &x)?;
+        network += started.elapsed().as_secs_f64();
+        let started = Instant::now();
+        let eta = (case.sigma_y.powi(2) / (d.relaxation * level.sigma().powi(2))) as f32;
+        let mut correction = vec![0.0; x.len()];
+        let weight = |s: f32| s * s / (s * s + eta);
+        case.a.pinv_from(&walk::left(case, &x0), &weight, &mut dual, &mut correction);
+        x0.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
+        projection += started.elapsed().as_secs_f64();
+        x = x0;
+    }
+    let steps = levels.len() as f64;
+    Ok((dual.iterations() as f64 / steps, 1e3 * network / steps, 1e3 * projection / steps))
+}
+
+/// Milliseconds per step of a draw that are not the network's.
+fn drawn(case: &Case, prior: &Model) -> ddnm::Result<f64> {
+    let d = defaults(&case.a, case.sigma_y, false);
+    let settings =
+        Settings::new(DRAW, case.sigma_y, prior.diffusion().geometric(d.start, d.end, d.steps));
+    let none = Spec::parse("none")?.build(case.x.shape, &ddnm::io::rows)?;
+    let whole = best(&mut || {
+        let go = &mut |_| ControlFlow::Continue(());
+        let _ = sampler::restore(&case.a, &case.y, prior, &settings, go);
+    });
+    let without = best(&mut || {
+        let go = &mut |_| ControlFlow::Continue(());
+        let _ = sampler::restore(&none, case.x, prior, &settings, go);
+    });
+    Ok((whole - without).max(0.0) / d.steps as f64)
 }

@@ -37,21 +37,40 @@ impl Grid {
         &self,
         values: impl Iterator<Item = ((usize, usize), f32)>,
     ) -> Vec<Complex<f32>> {
-        let mut picture = vec![Complex::default(); self.height * self.width];
-        for ((y, x), v) in values {
-            picture[y * self.width + x] = Complex::new(v, 0.0);
-        }
-        self.transform(&mut picture);
+        let picture = self.spectrum(values);
         let columns = (0..self.width).flat_map(|x| (0..self.height).map(move |y| (y, x)));
         columns.map(|(y, x)| picture[y * self.width + x]).collect()
     }
 
+    /// The spectrum of a few values at places `(y, x)` of the grid, row by row.
+    pub fn spectrum(
+        &self,
+        values: impl Iterator<Item = ((usize, usize), f32)>,
+    ) -> Vec<Complex<f32>> {
+        let mut picture = vec![Complex::default(); self.height * self.width];
+        for ((y, x), v) in values {
+            picture[y * self.width + x] += v;
+        }
+        self.forward(&mut picture);
+        picture
+    }
+
     /// The spectrum of a picture, in place.
-    fn transform(&self, picture: &mut [Complex<f32>]) {
+    pub fn forward(&self, picture: &mut [Complex<f32>]) {
         self.rows[0].process(picture);
-        self.each_column(picture, |_, column, scratch| {
+        self.each_column(picture, self.width, |_, column, scratch| {
             self.columns[0].process_with_scratch(column, scratch);
         });
+    }
+
+    /// The picture of a spectrum, in place.
+    pub fn inverse(&self, spectrum: &mut [Complex<f32>]) {
+        let scale = 1.0 / (self.height * self.width) as f32;
+        self.each_column(spectrum, self.width, |_, column, scratch| {
+            self.columns[1].process_with_scratch(column, scratch);
+            column.iter_mut().for_each(|c| *c *= scale);
+        });
+        self.rows[1].process(spectrum);
     }
 
     /// Puts planes of `from` on the grid, multiplies their spectra by `filter(response)` and cuts
@@ -71,6 +90,11 @@ impl Grid {
         // A real kernel treats the two parts of a complex picture alike: two channels at a time.
         let pairs = from.chunks(2 * from_shape.plane());
         for (from, to) in pairs.zip(to.chunks_mut(2 * to_shape.plane())) {
+            if from.len() == from_shape.plane() {
+                let (from, to) = ((from, from_shape, from_at), (to, to_shape, to_at));
+                self.lone_through(from, to, response, &filter);
+                continue;
+            }
             buffer.fill(Complex::default());
             for (part, plane) in from.chunks(from_shape.plane()).enumerate() {
                 for (i, row) in plane.chunks(from_shape.width).enumerate() {
@@ -92,6 +116,66 @@ impl Grid {
         }
     }
 
+    /// [`through`](Grid::through) for a single plane: rows are transformed two at a time, and half
+    /// of their spectra says all.
+    fn lone_through(
+        &self,
+        from: (&[f32], Shape, (usize, usize)),
+        to: (&mut [f32], Shape, (usize, usize)),
+        response: &[Complex<f32>],
+        factor: &impl Fn(Complex<f32>) -> Complex<f32>,
+    ) {
+        let (from, from_shape, (top, left)) = from;
+        let (to, to_shape, to_at) = to;
+        let (width, half) = (self.width, self.width / 2 + 1);
+        let scratch = self.rows.iter().map(|r| r.get_inplace_scratch_len()).max().unwrap_or(0);
+        let mut scratch = vec![Complex::default(); scratch];
+        let mut pair = vec![Complex::default(); width];
+        let mut spectra = vec![Complex::default(); self.height * half];
+        let i = Complex::new(0.0, 1.0);
+        let rows = from.chunks(2 * from_shape.width);
+        for (two, out) in rows.zip(spectra[top * half..].chunks_mut(2 * half)) {
+            pair.fill(Complex::default());
+            let (upper, lower) = two.split_at(from_shape.width);
+            pair[left..].iter_mut().zip(upper).for_each(|(c, v)| c.re = *v);
+            pair[left..].iter_mut().zip(lower).for_each(|(c, v)| c.im = *v);
+            self.rows[0].process_with_scratch(&mut pair, &mut scratch);
+            let (upper, lower) = out.split_at_mut(half);
+            // A frequency and its mirror image; the first one is its own.
+            let mirrored = pair[..1].iter().chain(pair[1..].iter().rev());
+            for ((upper, here), there) in upper.iter_mut().zip(&pair).zip(mirrored.clone()) {
+                *upper = 0.5 * (here + there.conj());
+            }
+            for ((lower, here), there) in lower.iter_mut().zip(&pair).zip(mirrored) {
+                *lower = -0.5 * i * (here - there.conj());
+            }
+        }
+        let scale = 1.0 / (self.height * width) as f32;
+        self.each_column(&mut spectra, half, |x, column, scratch| {
+            self.columns[0].process_with_scratch(column, scratch);
+            for (c, k) in column.iter_mut().zip(&response[x * self.height..]) {
+                *c *= factor(*k) * scale;
+            }
+            self.columns[1].process_with_scratch(column, scratch);
+        });
+        let rows = to.chunks_mut(2 * to_shape.width);
+        for (two, of) in rows.zip(spectra[to_at.0 * half..].chunks(2 * half)) {
+            let (upper, lower) = of.split_at(half);
+            let none = [Complex::default(); 1];
+            let lower = || lower.iter().chain(none.iter().cycle());
+            let own = upper.iter().zip(lower());
+            pair.iter_mut().zip(own).for_each(|(p, (u, l))| *p = u + i * l);
+            let mirrored = upper.iter().zip(lower()).skip(1);
+            for (p, (u, l)) in pair[1..].iter_mut().rev().zip(mirrored) {
+                *p = u.conj() + i * l.conj();
+            }
+            self.rows[1].process_with_scratch(&mut pair, &mut scratch);
+            let (upper, lower) = two.split_at_mut(to_shape.width);
+            upper.iter_mut().zip(&pair[to_at.1..]).for_each(|(v, c)| *v = c.re);
+            lower.iter_mut().zip(&pair[to_at.1..]).for_each(|(v, c)| *v = c.im);
+        }
+    }
+
     /// Multiplies the spectrum of a picture by `factor(response)`; `response` is in columns.
     fn filter(
         &self,
@@ -101,7 +185,7 @@ impl Grid {
     ) {
         self.rows[0].process(picture);
         let scale = 1.0 / (self.height * self.width) as f32;
-        self.each_column(picture, |x, column, scratch| {
+        self.each_column(picture, self.width, |x, column, scratch| {
             self.columns[0].process_with_scratch(column, scratch);
             for (c, k) in column.iter_mut().zip(&response[x * self.height..]) {
                 *c *= factor(*k) * scale;
@@ -114,14 +198,15 @@ impl Grid {
     fn each_column(
         &self,
         picture: &mut [Complex<f32>],
+        width: usize,
         work: impl Fn(usize, &mut [Complex<f32>], &mut [Complex<f32>]),
     ) {
         let scratch = self.columns.iter().map(|c| c.get_inplace_scratch_len()).max().unwrap_or(0);
         let mut scratch = vec![Complex::default(); scratch];
         let mut columns = vec![Complex::default(); COLUMNS * self.height];
-        for left in (0..self.width).step_by(COLUMNS) {
-            let count = COLUMNS.min(self.width - left);
-            for (i, row) in picture.chunks(self.width).enumerate() {
+        for left in (0..width).step_by(COLUMNS) {
+            let count = COLUMNS.min(width - left);
+            for (i, row) in picture.chunks(width).enumerate() {
                 for (j, v) in row[left..left + count].iter().enumerate() {
                     columns[j * self.height + i] = *v;
                 }
@@ -129,7 +214,7 @@ impl Grid {
             for (j, column) in columns.chunks_mut(self.height).take(count).enumerate() {
                 work(left + j, column, &mut scratch);
             }
-            for (i, row) in picture.chunks_mut(self.width).enumerate() {
+            for (i, row) in picture.chunks_mut(width).enumerate() {
                 for (j, v) in row[left..left + count].iter_mut().enumerate() {
                     *v = columns[j * self.height + i];
                 }

@@ -25,6 +25,7 @@ mod measured;
 mod planes;
 mod pool;
 mod psf;
+mod response;
 mod rows;
 mod seen;
 mod share;
