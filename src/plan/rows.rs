@@ -153,7 +153,9 @@ fn projection(a: &dyn Degradation, pixels: usize, way: &Way) -> u64 {
     let own = if a.rows_overlap() { a.classical_bytes() + loosening(a, way) } else { 0 };
     // Where it is solved by iteration, a step keeps its solution for the next.
     let own = own + if a.is_iterative() { FLOAT * a.measurement().len() as u64 } else { 0 };
-    let measured = measured_share(a, values) * if way.values_differ { 3 } else { 1 };
+    // What is measured of noise goes through the same system as the residual.
+    let drawn = if way.draws && a.is_iterative() { 2 } else { 0 };
+    let measured = measured_share(a, values) * (drawn + if way.values_differ { 3 } else { 1 });
     own + FLOAT * (measured + if way.draws { 4 * values } else { 0 })
 }
 
