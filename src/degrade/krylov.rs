@@ -76,9 +76,15 @@ pub fn pinv<M: LinearMap + ?Sized>(
             map.adjoint(&dual.z, x);
         }
         None => {
+            // A filter of Wiener's is at most 1 / (s^2 + floor) here too: small singular values
+            // fade out alike, whatever the weights are.
+            let fade = |s2: f64| if floor > 0.0 { 1.0 / (s2 + f64::from(floor)) } else { f64::MAX };
             let f = |s2: f64| {
                 let s = s2.max(0.0).sqrt() as f32;
-                if s <= 1e-4 || s < map.truncation() { 0.0 } else { f64::from(weight(s)) / s2 }
+                if s <= 1e-4 {
+                    return 0.0;
+                }
+                (f64::from(weight(s)) / s2).clamp(-fade(s2), fade(s2))
             };
             map.adjoint(&lanczos(map, y, &f), x);
         }

@@ -49,8 +49,10 @@ pub fn projection(a: &dyn Degradation, way: &Way) -> u64 {
     // corrected too where the measurement has noise.
     let drawn = if way.draws { 2 * scene } else { 0 };
     let outcome = if way.draws { scene } else { 0 };
-    let added = if way.exactly { inverse.max(outcome) } else { inverse + outcome };
-    let corrected = scene + added;
+    // Noise that goes through the system with the residual, and what says something.
+    let bridged = way.draws && !way.exactly && a.is_iterative();
+    let bridge = if bridged { 3 * measured } else { 0 };
+    let corrected = scene + inverse + outcome + bridge;
     // The last step looks at what light each value has, and only a draw's at the state before.
     let gains = kept + 2 * measured + scene + forward;
     let before = |looks: bool| if looks { scene } else { 0 };

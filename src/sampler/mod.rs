@@ -1,6 +1,7 @@
 //! The restoration: a short schedule of noise levels, at each of which the prior says what the
 //! scene could look like and the projection puts the measured part back.
 
+mod bridge;
 mod budget;
 mod change;
 mod crew;

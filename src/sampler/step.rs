@@ -22,15 +22,15 @@ pub struct Steps<'a> {
 /// Buffers of a step, kept from tile to tile: fresh ones would cost page faults.
 #[derive(Default)]
 pub struct Buffers {
-    residual: Vec<f32>,
+    pub(super) residual: Vec<f32>,
     correction: Vec<f32>,
-    values: Values,
+    pub(super) values: Values,
     dual: Dual,
 }
 
 /// What each measured value says, where they differ.
 #[derive(Default)]
-struct Values {
+pub(super) struct Values {
     /// Standard deviation of its noise.
     sigmas: Vec<f32>,
     /// Its singular value; 0 where it says nothing.
@@ -74,11 +74,11 @@ impl Buffers {
 }
 
 /// The weight of a direction of the measurement, from its singular value and its noise.
-type Weight<'a> = &'a dyn Fn(f32, f64) -> f32;
+pub(super) type Weight<'a> = &'a dyn Fn(f32, f64) -> f32;
 
 /// Noise (standard deviation) and singular value of each measured value, 0 where it says nothing;
 /// `None` where all are alike.
-type Noise<'a> = Option<(&'a [f32], &'a [f32])>;
+pub(super) type Noise<'a> = Option<(&'a [f32], &'a [f32])>;
 
 /// The first `len` values of a buffer that grows to what is needed; what they hold is left from
 /// before.
@@ -222,7 +222,7 @@ impl Steps<'_> {
     }
 
     /// Noise and singular values of so many measured values, where these differ.
-    fn noise<'b>(&self, values: &'b Values, len: usize) -> Noise<'b> {
+    pub(super) fn noise<'b>(&self, values: &'b Values, len: usize) -> Noise<'b> {
         let differ = self.settings.camera.is_some() || values.is_open;
         differ.then(|| (&values.sigmas[..len], &values.singular[..len]))
     }
@@ -244,7 +244,7 @@ impl Steps<'_> {
     }
 
     /// `x = A+ W r`; `r` is lost.
-    fn weigh(
+    pub(super) fn weigh(
         &self,
         region: Region,
         r: &mut [f32],
@@ -289,9 +289,34 @@ impl Steps<'_> {
         x0: &mut [f32],
         buffers: &mut Buffers,
     ) -> Misfit {
-        let measured = self.a.measured(region);
-        let len = measured.shape(self.a.measurement().channels).len();
+        let misfit = self.compare(k, region, y, x0, buffers);
         let Buffers { residual, correction, values, dual } = buffers;
+        let residual = room(residual, self.measured_len(region));
+        let correction = room(correction, x0.len());
+        let noise = self.noise(values, residual.len());
+        self.weigh(region, residual, weight, noise, dual, correction);
+        x0.iter_mut().zip(&*correction).for_each(|(x, c)| *x += c);
+        misfit
+    }
+
+    /// Values of the measurement of a region.
+    pub(super) fn measured_len(&self, region: Region) -> usize {
+        self.a.measured(region).shape(self.a.measurement().channels).len()
+    }
+
+    /// What `A x0` lacks of `y`, into the buffer of the residual; returns the misfit in the last
+    /// step.
+    pub(super) fn compare(
+        &self,
+        k: usize,
+        region: Region,
+        y: &Strip,
+        x0: &[f32],
+        buffers: &mut Buffers,
+    ) -> Misfit {
+        let measured = self.a.measured(region);
+        let len = self.measured_len(region);
+        let Buffers { residual, values, .. } = buffers;
         let residual = room(residual, len);
         self.a.apply(region, x0, residual);
         y.minus(measured, residual);
@@ -311,9 +336,6 @@ impl Steps<'_> {
                 misfit = self.misfit(&expected, &gain, residual, self.noise(values, len));
             }
         }
-        let correction = room(correction, x0.len());
-        self.weigh(region, residual, weight, self.noise(values, len), dual, correction);
-        x0.iter_mut().zip(&*correction).for_each(|(x, c)| *x += c);
         misfit
     }
 
@@ -360,15 +382,18 @@ impl Steps<'_> {
         let eps = state.iter().zip(&*x0).map(|(x, x0)| (x - signal * x0) / noise);
         let eps = Buffer::collect(x0.len(), eps);
         let null = Amplitudes::null(next, eta);
+        let unmeasured = z.iter().zip(&*eps);
+        let unmeasured = unmeasured.map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e);
+        let mut noise_out = Buffer::collect(x0.len(), unmeasured);
+        if self.a.is_iterative() && self.settings.sigma_y > 0.0 {
+            return self.bridge(k, y, next, field, &noise_out, x0, buffers);
+        }
         let range = |s: f32, sigma_y: f64| match sigma_y == 0.0 {
             true => Amplitudes::null(next, eta),
             false => ddnm_plus(f64::from(s), sigma_y, next, eta),
         };
         let lambda = |s: f32, sigma_y: f64| range(s, sigma_y).lambda as f32;
         let misfit = self.project(k, region, y, &lambda, x0, buffers);
-        let unmeasured = z.iter().zip(&*eps);
-        let unmeasured = unmeasured.map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e);
-        let mut noise_out = Buffer::collect(x0.len(), unmeasured);
         if self.settings.sigma_y > 0.0 {
             // In what is measured the noise of the measurement takes part of the budget.
             let fresh = |s: f32, sigma_y: f64| (range(s, sigma_y).fresh - null.fresh) as f32;

@@ -4,6 +4,7 @@ mod invariance;
 mod reference;
 mod restorer;
 mod truth;
+mod variance;
 mod warm;
 
 use std::ops::ControlFlow;

@@ -62,6 +62,8 @@ struct Recursion<'a> {
     sigma_y: f64,
     eta: f64,
     rule: NoiseRule,
+    /// Whether the operator's spectrum is unknown to the sampler.
+    iterative: bool,
 }
 
 impl Recursion<'_> {
@@ -85,6 +87,20 @@ impl Recursion<'_> {
             let keep = (1.0 - eta * eta).sqrt();
             // All singular values of these operators are equal.
             let sv = (self.m.times(&self.m.t()).trace() / self.m.rows as f64).sqrt();
+            if self.iterative && self.sigma_y > 0.0 && s > 0.0 {
+                // The damped inverse, and noise that goes through it.
+                let damping = (a * self.sigma_y / s).powi(2) / 2.0;
+                let q = sv * sv / (sv * sv + damping);
+                let rest = null.plus(1.0 - q, &p);
+                let d = Mat { rows: n, columns: n, v: self.prior.denoiser(level) };
+                let eps = identity.plus(-level.signal(), &d).scaled(1.0 / level.noise());
+                let step = rest.times(&d).scaled(a).plus(keep * s, &rest.times(&eps));
+                let drawn = rest.times(&rest.t()).scaled((eta * s).powi(2));
+                mean = step.times(&mean).plus(a * q, &self.pinv.times(self.y));
+                cov = step.times(&cov).times(&step.t()).plus(1.0, &drawn);
+                cov = cov.plus((q * s).powi(2), &p);
+                continue;
+            }
             let (lambda, fresh, kept) = if self.sigma_y == 0.0 {
                 (1.0, eta * s, keep * s)
             } else if s >= a * self.sigma_y / sv {
@@ -125,10 +141,11 @@ fn draws_have_the_mean_and_covariance_of_the_linear_recursion() {
         let levels = ddpm().geometric(0.2, 0.02, 5);
         let eta = 0.85;
         let pinv = m.t().scaled(1.0 / m.times(&m.t()).at(0, 0));
-        let recursion = Recursion { prior: &prior, m: &m, pinv, y: &y_kept, sigma_y, eta, rule };
+        let (prior, m, y_kept, iterative) = (&prior, &m, &y_kept, false);
+        let recursion = Recursion { prior, m, pinv, y: y_kept, sigma_y, eta, rule, iterative };
         let (mean, cov) = recursion.run(&levels, &Mat::column(&a.classical(&y.data)));
         let drawn = Settings { sigma_y, ..settings(Mode::Sample { eta, rule, seed: 0 }, levels) };
-        compare(&a, &y, &prior, &drawn, &mean, &cov);
+        compare(&a, &y, prior, &drawn, &mean, &cov);
     }
 }
 
@@ -239,7 +256,9 @@ fn draws_do_not_know_of_saturated_values_that_are_exceeded() {
             let seen = Mat::column(&rows.iter().map(|i| y.data[*i]).collect::<Vec<f32>>());
             let pinv = m.t().scaled(1.0 / (singular * singular));
             let eta = 0.85;
-            let recursion = Recursion { prior: &prior, m: &m, pinv, y: &seen, sigma_y, eta, rule };
+            let (prior, iterative) = (&prior, a.is_iterative());
+            let recursion =
+                Recursion { prior, m: &m, pinv, y: &seen, sigma_y, eta, rule, iterative };
             let limits = Limits { half: 0.0, black: -9.0, white };
             let mut start = a.start(&y.data, sigma_y);
             if a.rows_overlap() {
@@ -249,7 +268,7 @@ fn draws_do_not_know_of_saturated_values_that_are_exceeded() {
             let (mean, cov) = recursion.run(&levels, &Mat::column(&start));
             let mode = Mode::Sample { eta, rule, seed: 0 };
             let open = Settings { sigma_y, limits: Some(limits), ..settings(mode, levels) };
-            compare(&a, &y, &prior, &open, &mean, &cov);
+            compare(&a, &y, prior, &open, &mean, &cov);
         }
     }
 }
@@ -272,9 +291,10 @@ fn deficit(
     let y_kept = Mat::column(&kept.iter().map(|&i| y.data[i]).collect::<Vec<f32>>());
     let pinv = m.t().scaled(1.0 / m.times(&m.t()).at(0, 0));
     let start = pinv.times(&y_kept);
-    let recursion = Recursion { prior: &prior, m: &m, pinv, y: &y_kept, sigma_y: 0.0, eta, rule };
+    let (prior, m, y, sigma_y, iterative) = (&prior, &m, &y_kept, 0.0, false);
+    let recursion = Recursion { prior, m, pinv, y, sigma_y, eta, rule, iterative };
     let (mean, cov) = recursion.run(levels, &start);
-    let (true_mean, true_cov) = posterior(c, &m, &y_kept, 0.0);
+    let (true_mean, true_cov) = posterior(c, m, y, 0.0);
     let mean_error = mean.plus(-1.0, &true_mean).norm() / true_mean.norm();
     (mean_error, cov.trace() / true_cov.trace() - 1.0)
 }
