@@ -74,7 +74,7 @@ impl Memory {
 }
 
 /// What the program takes before it does anything: its relocated data, stacks, the allocator.
-const PROGRAM: u64 = 1280 << 10;
+const PROGRAM: u64 = 1216 << 10;
 /// What each further thread takes: its stack as far as it is used, and an allocator of its own.
 const THREAD: u64 = 384 << 10;
 /// Buffers of the decoder and of the encoder of a picture, and of their files.
