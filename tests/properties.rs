@@ -31,6 +31,8 @@ enum Kind {
     Walsh(&'static str, f64, u64),
     /// Height and width.
     Kernel(usize, usize),
+    /// What overlaps (a kernel, or a cubic down-sampling of a factor), and what does not behind it.
+    Overlapping(Result<(usize, usize), usize>, Vec<Link>),
 }
 
 #[derive(Clone)]
@@ -55,16 +57,26 @@ impl std::fmt::Debug for Case {
 impl Case {
     /// The spec; files are named by their size.
     fn spec(&self) -> String {
+        let Case { mut channels, mut height, mut width, .. } = *self;
+        let mut parts = vec!["none".to_string()];
         let links = match &self.kind {
             Kind::Chain(links) => links,
+            Kind::Overlapping(Ok((h, w)), links) => {
+                parts[0] = format!("blur:{h}x{w}");
+                (height, width) = ((height + 1).saturating_sub(*h), (width + 1).saturating_sub(*w));
+                links
+            }
+            Kind::Overlapping(Err(n), links) => {
+                parts[0] = format!("sr:{n}:bicubic");
+                (height, width) = (height.div_ceil(*n), width.div_ceil(*n));
+                links
+            }
             Kind::Bicubic(n) => return format!("sr:{n}:bicubic"),
             Kind::Gauss(x, y) => return format!("blur:gauss:{x},{y}"),
             Kind::Box(side) => return format!("blur:box:{side}"),
             Kind::Walsh(name, ratio, seed) => return format!("{name}:{ratio}:{seed}"),
             Kind::Kernel(height, width) => return format!("blur:{height}x{width}"),
         };
-        let Case { mut channels, mut height, mut width, .. } = *self;
-        let mut parts = vec!["none".to_string()];
         for link in links {
             let colour_is_there = channels == 3;
             match link {
@@ -124,7 +136,11 @@ fn kind() -> impl Strategy<Value = Kind> {
         1 => (hundredths(10..=400), hundredths(10..=400)).prop_map(|(x, y)| Kind::Gauss(x, y)),
         1 => (1..=6usize).prop_map(|half| Kind::Box(2 * half + 1)),
         1 => (walsh, hundredths(1..=100), any::<u64>()).prop_map(|(n, r, s)| Kind::Walsh(n, r, s)),
-        1 => (1..=3usize, 1..=3usize).prop_map(|(h, w)| Kind::Kernel(h, w)),
+        1 => (1..=7usize, 1..=7usize).prop_map(|(h, w)| Kind::Kernel(h, w)),
+        1 => ((1..=7usize, 1..=7usize), prop::collection::vec(link(), 1..3))
+            .prop_map(|(size, links)| Kind::Overlapping(Ok(size), links)),
+        1 => (2..=4usize, prop::collection::vec(link(), 1..3))
+            .prop_map(|(n, links)| Kind::Overlapping(Err(n), links)),
     ]
 }
 
@@ -223,7 +239,7 @@ fn holds(case: &Case) -> Result<(), TestCaseError> {
     let largest_found = largest(&a);
     let declared = f64::from(a.spectrum().max());
     prop_assert!(largest_found <= declared * 1.001, "{largest_found} above {declared}");
-    if matches!(case.kind, Kind::Kernel(..)) {
+    if matches!(case.kind, Kind::Kernel(..) | Kind::Overlapping(..)) {
         // Its inverse is an iteration that stops at a share of the residual, and fades out where
         // others cut off.
         prop_assert!(found.symmetric < 3e-3, "symmetry: {found}");

@@ -3,8 +3,8 @@
     pip install -r tests/reference/requirements.txt
     python tests/reference/operators.py
 
-Writes into tests/reference/operators/: `psf.npy`, `mask.npy`, `half.npy` and `gain.npy`, the
-files that specs name; `cases.toml`, one entry per case; `values.bin`, float32, for each case in
+Writes into tests/reference/operators/: `psf.npy`, `mask.npy`, `half.npy`, `gain.npy`, `defects.npy`
+and `seen.npy`, the files that specs name; `cases.toml`, one entry per case; `values.bin`, float32, for each case in
 turn `A x`, `A+ y` and `A+ W y`. `x` and `y` are sines of their index, `W` is `s^2 / (s^2 + 0.04)`.
 All pseudo-inverses are from float64 singular value decompositions.
 """
@@ -149,6 +149,9 @@ def main():
         "mask": codes(np.choose(random.integers(0, 4, (HEIGHT, WIDTH)), [0, 0, 0.4, 1])),
         "half": codes(random.integers(0, 2, (-(-HEIGHT // 2), -(-WIDTH // 2))).astype(float)),
         "gain": codes(np.linspace(0.4, 1.6, HEIGHT * WIDTH).reshape(HEIGHT, WIDTH), 1.6),
+        "defects": (random.random((HEIGHT, WIDTH)) > 0.15).astype(float),
+        # What a kernel leaves of the scene, with holes.
+        "seen": (random.random((HEIGHT - 1, WIDTH - 2)) > 0.3).astype(float),
     }
     for name, values in files.items():
         np.save(FOLDER / f"{name}.npy", values[None])
@@ -174,6 +177,11 @@ def main():
         ("gray:601", 3, [gray(0.299, 0.587, 0.114)], 0, False),
         ("gray:709", 3, [gray(0.2126, 0.7152, 0.0722)], 0, False),
         ("bayer:grbg", 3, [bayer("grbg")], 0, False),
+        ("bayer:rggb", 3, [bayer("rggb")], 0, False),
+        ("bayer:bggr", 3, [bayer("bggr")], 0, False),
+        ("bayer:gbrg", 3, [bayer("gbrg")], 0, False),
+        ("sr:2+bayer:rggb", 3, [pool(2), bayer("rggb")], 0, False),
+        ("bayer:gbrg+mask:defects", 3, [bayer("gbrg"), times("defects")], 0, False),
         ("gray:601+mask:mask+sr:2", 3, [gray(0.299, 0.587, 0.114), times("mask"), pool(2)], 0, False),
         ("sr:2+mask:half", 1, [pool(2), times("half")], 0, False),
         ("blur:gauss:1.6", 1, [gauss(1.6, 1.6)], BLUR, False),
@@ -186,6 +194,10 @@ def main():
          CHAIN * norm(one, cubic(2)) * norm(small, times("half")), True),
         ("blur:gauss:0.6,1.2+mask:mask+sr:2", 1, [gauss(0.6, 1.2), times("mask"), pool(2)],
          CHAIN * norm(one, gauss(0.6, 1.2)) * norm(one, times("mask"), pool(2)), True),
+        # Of a kernel with a sum of 1 that is the bound.
+        ("blur:psf+mask:seen+sr:2", 1, [psf, times("seen"), pool(2)],
+         CHAIN * norm((1, *files["seen"].shape), times("seen"), pool(2)), True),
+        ("blur:psf+bayer:rggb", 3, [psf, bayer("rggb")], CHAIN, True),
     ]
     values, entries = [], []
     for spec, channels, steps, least, smooth in cases:
