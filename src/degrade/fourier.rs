@@ -132,7 +132,7 @@ impl Grid {
         let mut scratch = vec![Complex::default(); scratch];
         let mut pair = vec![Complex::default(); width];
         let mut spectra = vec![Complex::default(); self.height * half];
-        let i = Complex::new(0.0, 1.0);
+        let none = vec![Complex::default(); half];
         let rows = from.chunks(2 * from_shape.width);
         for (two, out) in rows.zip(spectra[top * half..].chunks_mut(2 * half)) {
             pair.fill(Complex::default());
@@ -142,12 +142,17 @@ impl Grid {
             self.rows[0].process_with_scratch(&mut pair, &mut scratch);
             let (upper, lower) = out.split_at_mut(half);
             // A frequency and its mirror image; the first one is its own.
-            let mirrored = pair[..1].iter().chain(pair[1..].iter().rev());
-            for ((upper, here), there) in upper.iter_mut().zip(&pair).zip(mirrored.clone()) {
-                *upper = 0.5 * (here + there.conj());
+            upper[0] = pair[0].re.into();
+            let rest = &pair[1..];
+            for ((upper, here), there) in upper[1..].iter_mut().zip(rest).zip(rest.iter().rev()) {
+                *upper = (here + there.conj()) * 0.5;
             }
-            for ((lower, here), there) in lower.iter_mut().zip(&pair).zip(mirrored) {
-                *lower = -0.5 * i * (here - there.conj());
+            if let Some((first, lower)) = lower.split_first_mut() {
+                *first = pair[0].im.into();
+                for ((lower, here), there) in lower.iter_mut().zip(rest).zip(rest.iter().rev()) {
+                    let twice = here - there.conj();
+                    *lower = Complex::new(0.5 * twice.im, -0.5 * twice.re);
+                }
             }
         }
         let scale = 1.0 / (self.height * width) as f32;
@@ -161,13 +166,13 @@ impl Grid {
         let rows = to.chunks_mut(2 * to_shape.width);
         for (two, of) in rows.zip(spectra[to_at.0 * half..].chunks(2 * half)) {
             let (upper, lower) = of.split_at(half);
-            let none = [Complex::default(); 1];
-            let lower = || lower.iter().chain(none.iter().cycle());
-            let own = upper.iter().zip(lower());
-            pair.iter_mut().zip(own).for_each(|(p, (u, l))| *p = u + i * l);
-            let mirrored = upper.iter().zip(lower()).skip(1);
-            for (p, (u, l)) in pair[1..].iter_mut().rev().zip(mirrored) {
-                *p = u.conj() + i * l.conj();
+            let lower = if lower.is_empty() { &none[..] } else { lower };
+            for ((p, u), l) in pair.iter_mut().zip(upper).zip(lower) {
+                *p = Complex::new(u.re - l.im, u.im + l.re);
+            }
+            let mirrored = pair[1..].iter_mut().rev().zip(&upper[1..]).zip(&lower[1..]);
+            for ((p, u), l) in mirrored {
+                *p = Complex::new(u.re + l.im, l.re - u.im);
             }
             self.rows[1].process_with_scratch(&mut pair, &mut scratch);
             let (upper, lower) = two.split_at_mut(to_shape.width);
