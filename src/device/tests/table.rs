@@ -21,7 +21,9 @@ fn left_behind(
 #[test]
 fn no_node_of_any_step_is_left_behind() {
     let model = model("patch-xs");
-    for spec in SPECS {
+    // Which nodes a graph has does not depend on the processor, and emulators take minutes.
+    let specs = if cfg!(target_arch = "x86_64") { &SPECS[..] } else { &SPECS[..2] };
+    for spec in specs {
         for (mode, precision) in
             [(Mode::Faithful, Precision::F16), (SPLIT, Precision::F32), (DDIM, Precision::F16)]
         {
