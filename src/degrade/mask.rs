@@ -108,17 +108,41 @@ impl Mask {
         Ok(Mask { part: "gain", peak, ..Mask::new(name, &mut FrameRows::new(&relative), input)? })
     }
 
-    fn entries(&self, region: Region, mut f: impl FnMut(usize, f32)) {
+    /// `out = m^power v` over `region`, row by row.
+    fn multiply(&self, region: Region, power: i32, v: &[f32], out: &mut [f32]) {
         let plane = self.input.plane();
         let scale = self.peak / 65535.0;
-        for c in 0..self.input.channels {
+        let gain = |code: u16| (f32::from(code) * scale).powi(power);
+        let (none, all) = (gain(0), gain(u16::MAX));
+        let lines = v.chunks(region.width).zip(out.chunks_mut(region.width)).enumerate();
+        for (line, (v, out)) in lines {
+            let (c, i) = (line / region.height, line % region.height);
             // A gray mask has one plane, which every channel reads.
-            let from = c * plane % self.codes.len();
-            for i in 0..region.height {
-                let row = from + (region.y + i) * self.input.width + region.x;
-                let out = (c * region.height + i) * region.width;
-                for j in 0..region.width {
-                    f(out + j, f32::from(self.codes.get(row + j)) * scale);
+            let from = c * plane % self.codes.len() + (region.y + i) * self.input.width + region.x;
+            match &self.codes {
+                Codes::Bits { words, .. } => {
+                    let (mut v, mut out, mut at) = (v, out, from);
+                    while !v.is_empty() {
+                        // As many as are left of a word: mostly all or none of them are measured.
+                        let count = (64 - at % 64).min(v.len());
+                        let bits = words[at / 64] >> (at % 64);
+                        let same = u64::MAX >> (64 - count);
+                        let (these, others) = v.split_at(count);
+                        let (here, rest) = out.split_at_mut(count);
+                        let values = here.iter_mut().zip(these);
+                        match bits & same {
+                            0 => values.for_each(|(o, v)| *o = none * v),
+                            bits if bits == same => values.for_each(|(o, v)| *o = all * v),
+                            bits => values.enumerate().for_each(|(j, (o, v))| {
+                                *o = if bits >> j & 1 == 1 { all } else { none } * v;
+                            }),
+                        }
+                        (v, out, at) = (others, rest, at + count);
+                    }
+                }
+                Codes::Levels(levels) => {
+                    let values = out.iter_mut().zip(v).zip(&levels[from..]);
+                    values.for_each(|((o, v), code)| *o = gain(*code) * v);
                 }
             }
         }
@@ -147,11 +171,11 @@ impl Stage for Mask {
     }
 
     fn apply(&self, region: Region, power: i32, x: &[f32], y: &mut [f32]) {
-        self.entries(region, |i, m| y[i] = m.powi(power) * x[i]);
+        self.multiply(region, power, x, y);
     }
 
     fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]) {
-        self.entries(region, |i, m| x[i] = m * y[i]);
+        self.multiply(region, 1, y, x);
     }
 
     fn uncertainty(&self) -> f64 {

@@ -19,23 +19,15 @@ impl Pool {
         Pool { factor, input }
     }
 
-    /// Calls `f(value index, block index, entry)` for every scene value of `region`.
-    fn entries(&self, region: Region, mut f: impl FnMut(usize, usize, f32)) {
-        let n = self.factor;
+    /// Calls `f(values, blocks, rows)` for every scene row of `region`: the indices of its values, of
+    /// the blocks they lie in, and how many rows these blocks have.
+    fn lines(&self, region: Region, mut f: impl FnMut(Range<usize>, Range<usize>, usize)) {
         let out = self.output_region(region);
-        for c in 0..self.input.channels {
-            for i in 0..region.height {
-                let rows = n.min(region.height - i / n * n);
-                let row = (c * region.height + i) * region.width;
-                let block_row = (c * out.height + i / n) * out.width;
-                for block in 0..out.width {
-                    let columns = n.min(region.width - block * n);
-                    let entry = 1.0 / (rows * columns) as f32;
-                    for j in block * n..block * n + columns {
-                        f(row + j, block_row + block, entry);
-                    }
-                }
-            }
+        for line in 0..self.input.channels * region.height {
+            let (c, i) = (line / region.height, line % region.height);
+            let rows = self.factor.min(region.height - i / self.factor * self.factor);
+            let blocks = (c * out.height + i / self.factor) * out.width;
+            f(line * region.width..(line + 1) * region.width, blocks..blocks + out.width, rows);
         }
     }
 }
@@ -69,11 +61,38 @@ impl Stage for Pool {
 
     fn apply(&self, region: Region, power: i32, x: &[f32], y: &mut [f32]) {
         y.fill(0.0);
-        self.entries(region, |i, block, entry| y[block] += entry.powi(power) * x[i]);
+        self.lines(region, |values, blocks, rows| {
+            let entry = |columns: usize| (1.0 / (rows * columns) as f32).powi(power);
+            let whole = entry(self.factor);
+            let (y, x) = (&mut y[blocks], &x[values]);
+            if self.factor == 2 && x.len().is_multiple_of(2) {
+                let (pairs, _) = x.as_chunks::<2>();
+                return y.iter_mut().zip(pairs).for_each(|(y, [a, b])| {
+                    *y += whole * a;
+                    *y += whole * b;
+                });
+            }
+            for (y, x) in y.iter_mut().zip(x.chunks(self.factor)) {
+                let entry = if x.len() == self.factor { whole } else { entry(x.len()) };
+                x.iter().for_each(|x| *y += entry * x);
+            }
+        });
     }
 
     fn adjoint(&self, region: Region, y: &[f32], x: &mut [f32]) {
-        self.entries(region, |i, block, entry| x[i] = entry * y[block]);
+        self.lines(region, |values, blocks, rows| {
+            let whole = 1.0 / (rows * self.factor) as f32;
+            let (y, x) = (&y[blocks], &mut x[values]);
+            if self.factor == 2 && x.len().is_multiple_of(2) {
+                let (pairs, _) = x.as_chunks_mut::<2>();
+                return pairs.iter_mut().zip(y).for_each(|(x, y)| *x = [whole * y; 2]);
+            }
+            for (y, x) in y.iter().zip(x.chunks_mut(self.factor)) {
+                let full = x.len() == self.factor;
+                let entry = if full { whole } else { 1.0 / (rows * x.len()) as f32 };
+                x.fill(entry * y);
+            }
+        });
     }
 
     fn uncertainty(&self) -> f64 {
