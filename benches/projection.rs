@@ -7,7 +7,7 @@
 //! Then what is solved by iteration, over the default schedules for a picture of 600x400: conjugate
 //! gradients' iterations per step of `faithful`; and milliseconds per step, best of three, of the
 //! projection in `faithful` and of all but the network in `sample`, with their shares of an
-//! evaluation (`-- steps` makes this table alone).
+//! evaluation (`-- steps` makes this table alone, `-- steps mask` of what has `mask` in its name).
 
 #[allow(dead_code)]
 mod common;
@@ -114,7 +114,9 @@ fn steps(prior: &Model) -> ddnm::Result<()> {
     println!();
     println!("| operator | noise | iterations | `faithful`, ms | share | `sample`, ms | share |");
     println!("|---|---|---|---|---|---|---|");
-    for (spec, noise) in SOLVED {
+    let args: Vec<String> = std::env::args().collect();
+    let only = args.iter().skip_while(|a| *a != "steps").nth(1).map_or("", |a| a);
+    for (spec, noise) in SOLVED.into_iter().filter(|(spec, _)| spec.contains(only)) {
         let case = Case::new(spec, noise, x)?;
         let (mut network, mut projection) = (f64::INFINITY, f64::INFINITY);
         let mut iterations = 0.0;

@@ -194,7 +194,7 @@ impl LinearMap for Blur {
         let lines = LINES * (height + 2 * width);
         let gram = self.scene.len() + plane;
         let inverse = plane + lines;
-        Working { forward: plane, gram, inverse, start: self.scene.len() + inverse }
+        Working { forward: plane, gram, inverse, kept: 0, start: self.scene.len() + inverse }
     }
 }
 

@@ -5,15 +5,27 @@ use std::sync::OnceLock;
 use super::linear::wiener;
 use super::rows::COLOURLESS;
 use super::stationary::Stationary;
+use super::torus::{Circulant, Power, Window};
 use super::{Degradation, Dual, LinearMap, Spectrum, Working, krylov};
 use crate::frame::{Region, Shape};
+use crate::noise::NoiseField;
+use crate::scratch::zeros;
 
 /// Links applied first to last: `A = A_n .. A_1`. Its pseudo-inverse is found by conjugate
 /// gradients; the estimate that it starts from goes back link by link.
 pub struct Chain {
     links: Vec<Box<dyn Degradation>>,
     /// What speeds conjugate gradients up, if anything does; found when it is first needed.
-    stationary: OnceLock<Option<Stationary>>,
+    form: OnceLock<Form>,
+}
+
+/// What is known of `A A^T`.
+enum Form {
+    /// That of the first link, of which the others show only a part.
+    Shown(Window),
+    /// A convolution between scalings, or near one.
+    Stationary(Stationary),
+    Unknown,
 }
 
 /// Singular values below this part of the largest that the links allow are left to the prior:
@@ -23,11 +35,46 @@ const TRUNCATION: f32 = 0.03;
 impl Chain {
     /// A chain of at least one link; their sizes must follow from each other.
     pub fn new(links: Vec<Box<dyn Degradation>>) -> Chain {
-        Chain { links, stationary: OnceLock::new() }
+        Chain { links, form: OnceLock::new() }
+    }
+
+    fn form(&self) -> &Form {
+        self.form.get_or_init(|| {
+            if let Some(window) = self.shown() {
+                return Form::Shown(window);
+            }
+            Stationary::new(self).map_or(Form::Unknown, Form::Stationary)
+        })
     }
 
     fn stationary(&self) -> Option<&Stationary> {
-        self.stationary.get_or_init(|| Stationary::new(self)).as_ref()
+        match self.form() {
+            Form::Stationary(stationary) => Some(stationary),
+            _ => None,
+        }
+    }
+
+    /// What the links after the first one show, if they change nothing and mix nothing.
+    fn shown(&self) -> Option<Window> {
+        let (first, others) = (&self.links[0], &self.links[1..]);
+        let circulant = first.circulant()?;
+        if self.measurement() != first.measurement() {
+            return None;
+        }
+        // Random values either stay or are gone.
+        let field = NoiseField { seed: 0, frame: 0, draw: 0 };
+        let v: Vec<f32> = (0..first.measurement().len()).map(|i| field.at(0, 0, i)).collect();
+        let mut shown = vec![0.0; v.len()];
+        forth(others, &v, &mut shown);
+        let near = |a: f32, b: f32| (a - b).abs() <= 1e-6 * b.abs();
+        for (shown, v) in shown.iter_mut().zip(&v) {
+            match *shown == 0.0 {
+                false if near(*shown, *v) => *shown = 1.0,
+                false => return None,
+                true => {}
+            }
+        }
+        Some(circulant.window().without(&shown))
     }
 }
 
@@ -37,7 +84,7 @@ fn forth(links: &[Box<dyn Degradation>], x: &[f32], y: &mut [f32]) {
         [] => y.copy_from_slice(x),
         [link] => link.apply(Region::whole(link.scene()), x, y),
         [first, others @ ..] => {
-            let mut v = vec![0.0; first.measurement().len()];
+            let mut v = zeros(first.measurement().len());
             first.apply(Region::whole(first.scene()), x, &mut v);
             forth(others, &v, y);
         }
@@ -50,7 +97,7 @@ fn back(links: &[Box<dyn Degradation>], y: &[f32], x: &mut [f32]) {
         [] => x.copy_from_slice(y),
         [link] => link.adjoint(Region::whole(link.scene()), y, x),
         [others @ .., last] => {
-            let mut v = vec![0.0; last.scene().len()];
+            let mut v = zeros(last.scene().len());
             last.adjoint(Region::whole(last.scene()), y, &mut v);
             back(others, &v, x);
         }
@@ -82,7 +129,7 @@ impl LinearMap for Chain {
         // The first link may know a shorter way there and back.
         let (first, others) = (&self.links[0], &self.links[1..]);
         let between = first.measurement().len();
-        let (mut v, mut w) = (vec![0.0; between], vec![0.0; between]);
+        let (mut v, mut w) = (zeros(between), zeros(between));
         back(others, y, &mut v);
         first.gram(&v, &mut w);
         forth(others, &w, out);
@@ -95,9 +142,17 @@ impl LinearMap for Chain {
         }
     }
 
+    fn circulant(&self) -> Option<&dyn Circulant> {
+        match self.form() {
+            Form::Shown(_) => Some(self),
+            Form::Stationary(stationary) if stationary.is_exact() => Some(stationary),
+            _ => None,
+        }
+    }
+
     fn noisy_share(&self) -> f64 {
         // As for a blur alone.
-        if self.stationary().is_some() { 0.05 } else { 0.03 }
+        if matches!(self.form(), Form::Unknown) { 0.03 } else { 0.05 }
     }
 
     fn spectrum(&self) -> Option<Spectrum> {
@@ -132,7 +187,11 @@ impl LinearMap for Chain {
     }
 
     fn held_bytes(&self) -> u64 {
-        let own = self.stationary().map_or(0, Stationary::held_bytes);
+        let own = match self.form() {
+            Form::Shown(window) => window.held_bytes(),
+            Form::Stationary(stationary) => stationary.held_bytes(),
+            Form::Unknown => 0,
+        };
         own + self.links.iter().map(|l| l.held_bytes()).sum::<u64>()
     }
 
@@ -189,7 +248,7 @@ impl LinearMap for Chain {
         // What goes from link to link.
         let between: usize = others.iter().map(|l| l.scene().len()).sum();
         let forward = between + of(&self.links, |w| w.forward);
-        let solved = self.stationary().map_or(0, Stationary::working);
+        let solved = self.stationary().map_or(0, Stationary::working_to_solve);
         let gram = between + first[0].measurement().len();
         let gram = (gram + of(first, |w| w.gram).max(of(others, |w| w.forward))).max(solved);
         let own = krylov::working(self, forward, gram);
@@ -198,5 +257,32 @@ impl LinearMap for Chain {
             |l: &dyn Degradation| 2 * (l.scene().len() + l.measurement().len()) + l.working().start;
         let start = self.links.iter().map(|l| link(&**l)).max().unwrap_or(0).max(corrected);
         Working { start, ..own }
+    }
+}
+
+/// The convolution of the first link, of which the others [show](Form::Shown) a part.
+impl Circulant for Chain {
+    fn window(&self) -> &Window {
+        match self.form() {
+            Form::Shown(window) => window,
+            _ => unreachable!("only chains of this form are handed out as circulants"),
+        }
+    }
+
+    fn filter(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
+        let first = self.links[0].circulant().expect("what is shown is a circulant's");
+        first.filter(eta, power, v, out);
+    }
+
+    fn spreads(&self) -> bool {
+        self.links[0].circulant().is_some_and(|first| first.spreads())
+    }
+
+    fn spread(&self, w: &[f32], x: &mut [f32]) -> bool {
+        self.links[0].circulant().is_some_and(|first| first.spread(w, x))
+    }
+
+    fn working(&self) -> usize {
+        self.links[0].circulant().map_or(0, |first| first.working())
     }
 }

@@ -11,8 +11,9 @@ use crate::frame::Shape;
 pub struct Grid {
     pub height: usize,
     pub width: usize,
-    rows: [Arc<dyn Fft<f32>>; 2],
-    columns: [Arc<dyn Fft<f32>>; 2],
+    /// Of a row and of a column, there and back.
+    pub(super) rows: [Arc<dyn Fft<f32>>; 2],
+    pub(super) columns: [Arc<dyn Fft<f32>>; 2],
 }
 
 /// Columns that are worked on together: what two cache lines hold of a row.

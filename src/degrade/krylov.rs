@@ -5,24 +5,26 @@
 //! conjugate gradients. Other weights need the function itself, by Lanczos' method.
 //!
 //! A measurement without noise is solved to the precision of `f32`, or where the map leaves
-//! directions to the prior to some thousandths. With noise some hundredths of the residual are
+//! directions to the prior to ten thousandths. With noise some hundredths of the residual are
 //! left, or a tenth of the noise (a discrepancy principle for the system, which is solved again in
 //! the next step): far less than the noise itself. A step's system differs little from the one of
 //! the step before, and begins at its solution. `docs/sampler.md` has the measurement of both.
 
 use super::lanczos::lanczos;
+use super::torus::{self, Enough};
 use super::{LinearMap, Working};
+use crate::scratch::Scratch;
 
 /// What conjugate gradients take along from one step of a restoration to the next: the solution
 /// `z` of `x = A^T z`, and the noise of the measurement, which says when they may stop.
 #[derive(Debug, Clone, Default)]
 pub struct Dual {
     /// Empty before the first solution.
-    z: Vec<f32>,
+    pub(super) z: Vec<f32>,
     /// `A A^T z`, known from the solution: to begin there costs no use of `A`.
-    gram: Vec<f32>,
+    pub(super) gram: Vec<f32>,
     sigma_y: f64,
-    iterations: usize,
+    pub(super) iterations: usize,
 }
 
 impl Dual {
@@ -36,6 +38,13 @@ impl Dual {
         self.iterations
     }
 
+    /// How long a residual is a small part of the noise in `y`.
+    fn content(&self, y: &[f32]) -> f64 {
+        // Where nothing is measured there is none.
+        let measured = y.iter().filter(|v| **v != 0.0).count() as f64;
+        OF_NOISE * self.sigma_y * measured.sqrt()
+    }
+
     /// Forgets the last solution.
     pub fn clear(&mut self) {
         self.z.clear();
@@ -45,7 +54,7 @@ impl Dual {
 /// Share of the residual that may be left: without noise, where the map leaves directions to the
 /// prior, so that no solution is exact anyway.
 const EXACT: f64 = 1e-6;
-const TRUNCATED: f64 = 1e-3;
+const TRUNCATED: f64 = 1e-4;
 /// Part of the noise that may be left of the residual, if that is more than the share.
 const OF_NOISE: f64 = 0.1;
 /// Most iterations of conjugate gradients.
@@ -72,8 +81,16 @@ pub fn pinv<M: LinearMap + ?Sized>(
                 (_, true) => TRUNCATED,
                 _ => EXACT,
             };
-            conjugate_gradients(map, y, eta.max(floor), share, dual);
-            map.adjoint(&dual.z, x);
+            let eta = eta.max(floor);
+            let enough = Enough { share, length: dual.content(y) };
+            match map.circulant() {
+                Some(c) => torus::solve(map, c, eta, y, enough, dual, x),
+                // What the map takes for a moment, it takes in each iteration.
+                None => Scratch::lend(&mut Some(Scratch::default()), || {
+                    conjugate_gradients(map, y, eta, enough, dual);
+                    map.adjoint(&dual.z, x);
+                }),
+            }
         }
         None => {
             // A filter of Wiener's is at most 1 / (s^2 + floor) here too: small singular values
@@ -92,11 +109,16 @@ pub fn pinv<M: LinearMap + ?Sized>(
 }
 
 /// The working memory of a map whose `pinv` is the one here, from that of its `apply` and
-/// `adjoint`, and of `gram` and `precondition`; its `start` is taken for a `pinv`.
+/// `adjoint`, and of `gram` and `precondition`; its `start` is taken for a `pinv`. (Lanczos' method
+/// holds four vectors.)
 pub fn working<M: LinearMap + ?Sized>(map: &M, forward: usize, gram: usize) -> Working {
-    // Lanczos' method holds four vectors where conjugate gradients hold six.
-    let inverse = 6 * map.measurement().len() + gram.max(forward);
-    Working { forward, gram, inverse, start: inverse }
+    let measured = map.measurement().len();
+    let (own, kept) = match map.circulant() {
+        Some(c) => torus::working(c, measured + forward),
+        None => (6 * measured + gram.max(forward), 2 * measured),
+    };
+    let inverse = own.max(4 * measured + gram.max(forward));
+    Working { forward, gram, inverse, kept, start: inverse }
 }
 
 /// `eta`, if the weights are `s^2 / (s^2 + eta)`.
@@ -115,16 +137,11 @@ fn conjugate_gradients<M: LinearMap + ?Sized>(
     map: &M,
     y: &[f32],
     eta: f32,
-    share: f64,
+    enough: Enough,
     dual: &mut Dual,
 ) {
     let whole = dot(y, y);
-    let noise = {
-        // Where nothing is measured there is none.
-        let measured = y.iter().filter(|v| **v != 0.0).count() as f64;
-        measured * (OF_NOISE * dual.sigma_y).powi(2)
-    };
-    let enough = (share * share * whole).max(noise);
+    let enough = (enough.share * enough.share * whole).max(enough.length.powi(2));
     let Dual { z, gram, iterations, .. } = dual;
     let mut r = y.to_vec();
     let mut m = vec![0.0; y.len()];

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::torus::Circulant;
 use super::{AxisMap, Degradation, Dual, Reach, Spectrum, Working, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Shape};
@@ -40,6 +41,11 @@ pub trait LinearMap: Send + Sync {
     fn precondition(&self, eta: f32, r: &[f32], out: &mut [f32]) {
         let _ = eta;
         out.copy_from_slice(r);
+    }
+    /// `A A^T` as a convolution seen through a window, where it is one: then conjugate gradients
+    /// look for no more than what is hidden.
+    fn circulant(&self) -> Option<&dyn Circulant> {
+        None
     }
     /// Share of the residual that conjugate gradients may leave where there is noise.
     fn noisy_share(&self) -> f64 {
@@ -214,6 +220,10 @@ impl<T: LinearMap> Degradation for Linear<T> {
 
     fn gram(&self, y: &[f32], out: &mut [f32]) {
         self.map.gram(y, out);
+    }
+
+    fn circulant(&self) -> Option<&dyn Circulant> {
+        self.map.circulant()
     }
 
     fn singular_values(&self, _region: Region, out: &mut [f32]) {

@@ -5,6 +5,7 @@
 //! measurement pixel is `y = 2 u_y - A 1`, which is the usual `2 u - 1` wherever the rows of `A`
 //! sum to one, and 0 where nothing was measured. [`measurement`] and [`to_file`] convert.
 
+mod bands;
 mod bayer;
 mod blur;
 mod camera;
@@ -33,6 +34,7 @@ mod spec;
 mod stationary;
 #[cfg(test)]
 mod tests;
+mod torus;
 mod walsh;
 #[cfg(test)]
 mod whole_tests;
@@ -56,6 +58,7 @@ pub use rows::{DisjointRows, Stage};
 pub use seen::pinv_seen;
 pub use share::{PROBES, measured_share};
 pub use spec::Spec;
+pub use torus::{Circulant, Power, Window};
 pub use walsh::{Extent, Walsh};
 
 use std::ops::Range;
@@ -117,8 +120,10 @@ pub struct Working {
     pub forward: usize,
     /// For `gram`.
     pub gram: usize,
-    /// For `pinv`.
+    /// For `pinv`, with what iterations keep from one step to the next.
     pub inverse: usize,
+    /// What these keep.
+    pub kept: usize,
     /// For a classical estimate.
     pub start: usize,
 }
@@ -160,6 +165,10 @@ pub trait Degradation: Send + Sync {
     fn pinv_from(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, dual: &mut Dual, x: &mut [f32]) {
         let _ = dual;
         self.pinv(Region::whole(self.scene()), y, weight, x);
+    }
+    /// `A A^T` as a convolution seen through a window, where it is one.
+    fn circulant(&self) -> Option<&dyn Circulant> {
+        None
     }
     /// Whether the pseudo-inverse is found by iteration, since there is no basis in which it is
     /// known.
@@ -329,6 +338,9 @@ impl Degradation for Box<dyn Degradation> {
     }
     fn pinv_from(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, dual: &mut Dual, x: &mut [f32]) {
         (**self).pinv_from(y, weight, dual, x);
+    }
+    fn circulant(&self) -> Option<&dyn Circulant> {
+        (**self).circulant()
     }
     fn singular_values(&self, region: Region, out: &mut [f32]) {
         (**self).singular_values(region, out);

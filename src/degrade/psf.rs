@@ -2,8 +2,10 @@
 
 use rustfft::num_complex::Complex;
 
+use super::bands::Bands;
 use super::fourier::Grid;
 use super::linear::{share, wiener};
+use super::torus::{Circulant, Power, Window};
 use super::{Dual, LinearMap, Spectrum, Working, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Shape};
@@ -34,6 +36,8 @@ pub struct Psf {
     response: Vec<Complex<f32>>,
     smallest: f32,
     row_sum: f32,
+    /// What a measurement shows of the grid.
+    window: Window,
 }
 
 /// The size of the kernel in a picture of it, `(height, width)`.
@@ -83,8 +87,12 @@ impl Psf {
         );
         let smallest = response.iter().map(|k| k.norm()).fold(f32::MAX, f32::min);
         let row_sum = taps.iter().map(|k| k.abs()).sum();
-        let kernel = (height, width);
-        Ok(Psf { name: name.into(), scene, kernel, taps, grid, response, smallest, row_sum })
+        let (kernel, name) = ((height, width), name.into());
+        let measurement =
+            Shape::new(scene.channels, scene.height + 1 - height, scene.width + 1 - width);
+        let torus = Shape::new(scene.channels, grid.height, grid.width);
+        let window = Window::new(measurement, torus, (height - 1, width - 1), &[]);
+        Ok(Psf { name, scene, kernel, taps, grid, response, smallest, row_sum, window })
     }
 
     /// Where the measurement lies on the grid.
@@ -132,12 +140,8 @@ impl LinearMap for Psf {
         self.through((y, shape, at), (out, shape, at), |k| Complex::new(k.norm_sqr(), 0.0));
     }
 
-    fn precondition(&self, eta: f32, r: &[f32], out: &mut [f32]) {
-        let (shape, at) = (self.measurement(), self.offset());
-        let floor = eta.max(1e-6);
-        self.through((r, shape, at), (out, shape, at), |k| {
-            Complex::new(1.0 / (k.norm_sqr() + floor), 0.0)
-        });
+    fn circulant(&self) -> Option<&dyn Circulant> {
+        Some(self)
     }
 
     fn noisy_share(&self) -> f64 {
@@ -161,7 +165,7 @@ impl LinearMap for Psf {
     }
 
     fn held_bytes(&self) -> u64 {
-        (self.response.len() * size_of::<Complex<f32>>()) as u64
+        (self.response.len() * size_of::<Complex<f32>>()) as u64 + self.window.held_bytes()
     }
 
     fn contents(&self) -> Vec<f32> {
@@ -203,6 +207,40 @@ impl LinearMap for Psf {
         let own = krylov::working(self, transform, transform);
         let start = self.measurement().len() + self.scene.len() + own.inverse;
         Working { start, ..own }
+    }
+}
+
+impl Circulant for Psf {
+    fn window(&self) -> &Window {
+        &self.window
+    }
+
+    fn filter(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
+        let torus = self.window.torus();
+        let (from, to) = ((v, torus, (0, 0)), (out, torus, (0, 0)));
+        let sum = |k: Complex<f32>| k.norm_sqr() + eta;
+        match power {
+            Power::Itself => self.through(from, to, |k| sum(k).into()),
+            Power::Inverse => self.through(from, to, |k| (1.0 / sum(k)).into()),
+        }
+    }
+
+    fn bands(&self, eta: f32) -> Option<Bands> {
+        Bands::new(&self.grid, &self.window, &self.response, |k| 1.0 / (k.norm_sqr() + eta))
+    }
+
+    fn spreads(&self) -> bool {
+        true
+    }
+
+    fn spread(&self, w: &[f32], x: &mut [f32]) -> bool {
+        let torus = self.window.torus();
+        self.through((w, torus, (0, 0)), (x, self.scene, (0, 0)), |k| k.conj());
+        true
+    }
+
+    fn working(&self) -> usize {
+        self.grid.working()
     }
 }
 

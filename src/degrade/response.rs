@@ -19,9 +19,9 @@ pub struct Response {
 }
 
 /// Part of the largest response below which one counts as nothing.
-const NOTHING: f32 = 1e-4;
+const NOTHING: f32 = 1e-5;
 /// Parts of a response, and of the largest gain, up to which two count as alike.
-const ALIKE: f32 = 1e-2;
+pub const ALIKE: f32 = 1e-2;
 /// Gains below count as this: what is measured so weakly is not worth more work.
 pub const WEAKEST: f32 = 0.05;
 /// Part of the misfit that is left where places are treated by turns.

@@ -2,10 +2,12 @@
 
 use rustfft::num_complex::Complex;
 
-use super::LinearMap;
 use super::fourier::Grid;
-use super::response::{Response, WEAKEST};
+use super::response::{ALIKE, Response, WEAKEST};
+use super::torus::{Circulant, Power, Window};
+use super::{LinearMap, krylov};
 use crate::frame::Shape;
+use crate::noise::NoiseField;
 
 /// `A A^T` as a convolution `K` between scalings `D` of its values, `D K D`. As in T. F. Chan's
 /// circulant preconditioners (SIAM J. Sci. Stat. Comput. 9, 1988), but found by asking the map.
@@ -14,7 +16,7 @@ use crate::frame::Shape;
 /// is a small matrix per frequency of these.
 pub struct Stationary {
     grid: Grid,
-    measurement: Shape,
+    window: Window,
     /// Turns of a pattern, by row and by column.
     period: usize,
     /// Places of a pattern that answer each other.
@@ -22,6 +24,8 @@ pub struct Stationary {
     gains: Vec<f32>,
     /// What is added to `K`, since it is not all of `A A^T`.
     misfit: f32,
+    /// Part of an entry of the diagonal that a pivot is at least.
+    least: f32,
     /// An eigenvalue of `K` as those that decide how fast iterations are.
     typical: f32,
 }
@@ -35,11 +39,13 @@ struct Group {
 
 /// Most places of a pattern.
 const PLACES: usize = 4;
-/// Part of an entry of the diagonal that a pivot is at least: what places are asked does not tell
-/// all, so the matrix need not be a positive one.
+/// Part of an entry of the diagonal that a pivot is at least where places do not tell all: then the
+/// matrix need not be a positive one.
 const LEAST: f32 = 1e-2;
 /// Part of a typical response that counts as typical for what is solved last.
 const TYPICAL: f32 = 0.2;
+/// How far `K` between windows may be from `A A^T` and still be it, relative to its largest values.
+const ITSELF: f64 = 1e-5;
 
 impl Stationary {
     /// `None` where channels are not treated alike or not independent, and where all is border.
@@ -64,86 +70,167 @@ impl Stationary {
             })
             .collect();
         let gains = response.gains;
-        Some(Stationary { grid, measurement, period, groups, gains, misfit, typical })
+        let (height, width) = (period * grid.height, period * grid.width);
+        let torus = Shape::new(measurement.channels, height, width);
+        let window = Window::new(measurement, torus, (0, 0), &gains);
+        let least = LEAST;
+        let mut found = Stationary { grid, window, period, groups, gains, misfit, least, typical };
+        if found.is_itself(map) {
+            (found.misfit, found.least, found.gains) = (0.0, 0.0, Vec::new());
+        } else {
+            found.window = Window::new(measurement, torus, (0, 0), &[]);
+        }
+        Some(found)
+    }
+
+    /// Whether `K` between windows is `A A^T`, by what both make of random values.
+    fn is_itself<M: LinearMap + ?Sized>(&self, map: &M) -> bool {
+        if self.gains.iter().any(|gain| *gain > 0.0 && *gain < 1.0 - ALIKE) {
+            return false;
+        }
+        let field = NoiseField { seed: 0, frame: 0, draw: 0 };
+        let mut v: Vec<f32> = (0..map.measurement().len()).map(|i| field.at(0, 0, i)).collect();
+        v.iter_mut().zip(&self.gains).for_each(|(v, gain)| *v *= gain.ceil());
+        let (mut real, mut found) = (vec![0.0; v.len()], vec![0.0; v.len()]);
+        map.gram(&v, &mut real);
+        let torus = self.window.torus().len();
+        let (mut here, mut there) = (vec![0.0; torus], vec![0.0; torus]);
+        self.window.lay(&v, &vec![0.0; self.window.hidden()], &mut here);
+        self.raise(0.0, Power::Itself, &here, &mut there);
+        self.window.look(&mut there, &mut found);
+        found.iter_mut().zip(&real).for_each(|(found, real)| *found -= real);
+        let size = krylov::dot(&v, &v) * f64::from(map.spectrum().map_or(1.0, |s| s.max())).powi(4);
+        krylov::dot(&found, &found) <= ITSELF * ITSELF * size
+    }
+
+    /// Whether `A A^T` is `K` between windows, and nothing is left out or made up.
+    pub fn is_exact(&self) -> bool {
+        self.least == 0.0
     }
 
     /// Bytes that it holds.
     pub fn held_bytes(&self) -> u64 {
         let spectra: usize = self.groups.iter().flat_map(|g| &g.spectra).map(Vec::len).sum();
-        (spectra * size_of::<Complex<f32>>() + size_of_val(&*self.gains)) as u64
+        let own = spectra * size_of::<Complex<f32>>() + size_of_val(&*self.gains);
+        own as u64 + self.window.held_bytes()
     }
 
     /// Floats of working memory that [`solve`](Stationary::solve) takes.
-    pub fn working(&self) -> usize {
-        let turns = self.groups.iter().map(|g| g.members.len()).max().unwrap_or(0);
-        // The spectra of the turns that are solved together, of two floats a value.
-        let parts =
-            if self.period == 1 { 0 } else { 2 * turns * self.grid.height * self.grid.width };
-        self.gains.len() + parts + self.grid.working()
+    pub fn working_to_solve(&self) -> usize {
+        2 * self.window.torus().len() + self.window.hidden() + self.working()
     }
 
     /// `out`, near `(A A^T + eta I)^-1 r`.
     pub fn solve(&self, eta: f32, r: &[f32], out: &mut [f32]) {
-        if self.gains.is_empty() {
-            return self.convolve(eta, r, out);
-        }
         // `D K D + eta I` is nearly `S (K + eta I) S` with what `S` makes of a typical eigenvalue.
         let typical = self.typical;
         let scale = |gain: f32| match gain > 0.0 {
             true => ((typical + eta) / (gain.max(WEAKEST).powi(2) * typical + eta)).sqrt(),
             false => 0.0,
         };
-        let mut scaled = r.to_vec();
-        scaled.iter_mut().zip(&self.gains).for_each(|(v, gain)| *v *= scale(*gain));
-        self.convolve(eta, &scaled, out);
+        out.copy_from_slice(r);
+        out.iter_mut().zip(&self.gains).for_each(|(v, gain)| *v *= scale(*gain));
+        let torus = self.window.torus().len();
+        let (mut here, mut there) = (vec![0.0; torus], vec![0.0; torus]);
+        self.window.lay(out, &vec![0.0; self.window.hidden()], &mut here);
+        self.raise(eta.max(1e-6), Power::Inverse, &here, &mut there);
+        self.window.look(&mut there, out);
         out.iter_mut().zip(&self.gains).for_each(|(v, gain)| *v *= scale(*gain));
     }
 
-    /// `out`, near `(K + eta I)^-1 r`.
-    fn convolve(&self, eta: f32, r: &[f32], out: &mut [f32]) {
-        let shape = self.measurement;
-        let floor = eta.max(1e-6);
+    /// `out = (K + eta I)^power v` of pictures of the torus.
+    fn raise(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
+        let torus = self.window.torus();
         if self.period == 1 {
-            let shift = floor + self.misfit;
+            let shift = match power {
+                Power::Itself => eta,
+                Power::Inverse => eta + self.misfit,
+            };
+            let sum = |k: Complex<f32>| k.re.max(0.0) + shift;
+            let (from, to) = ((v, torus, (0, 0)), (out, torus, (0, 0)));
             let response = &self.groups[0].spectra[0];
-            return self.grid.through((r, shape, (0, 0)), (out, shape, (0, 0)), response, |k| {
-                Complex::new(1.0 / (k.re.max(0.0) + shift), 0.0)
-            });
+            return match power {
+                Power::Itself => self.grid.through(from, to, response, |k| sum(k).into()),
+                Power::Inverse => self.grid.through(from, to, response, |k| (1.0 / sum(k)).into()),
+            };
         }
-        let planes = r.chunks(shape.plane()).zip(out.chunks_mut(shape.plane()));
-        for (r, out) in planes {
+        let planes = v.chunks(torus.plane()).zip(out.chunks_mut(torus.plane()));
+        for (v, out) in planes {
+            let mut parts = self.parts(v);
             for group in &self.groups {
-                let turn = |place: &usize| (place / self.period, place % self.period);
-                let mut parts: Vec<_> =
-                    group.members.iter().map(|place| self.part(r, turn(place))).collect();
-                group.solve(self.misfit, floor, &mut parts);
-                for (place, part) in group.members.iter().zip(&mut parts) {
-                    self.put(part, turn(place), out);
+                let mut members: Vec<_> =
+                    group.members.iter().map(|place| std::mem::take(&mut parts[*place])).collect();
+                match power {
+                    Power::Itself => group.multiply(eta, &mut members),
+                    Power::Inverse => group.solve(self.misfit, eta, self.least, &mut members),
                 }
+                group.members.iter().zip(members).for_each(|(place, part)| parts[*place] = part);
+            }
+            self.join(parts, out);
+        }
+    }
+
+    /// The spectra of the values of all turns. Two are transformed at a time, as the parts of a
+    /// complex picture.
+    fn parts(&self, v: &[f32]) -> Vec<Vec<Complex<f32>>> {
+        let (height, width) = (self.grid.height, self.grid.width);
+        let mut parts: Vec<_> =
+            (0..PLACES).map(|_| vec![Complex::default(); height * width]).collect();
+        for (row, two) in parts.chunks_mut(2).enumerate() {
+            let [even, odd] = two else { continue };
+            let lines = v.chunks(2 * width).skip(row).step_by(2);
+            for (line, values) in even.chunks_mut(width).zip(lines) {
+                let (pairs, _) = values.as_chunks::<2>();
+                line.iter_mut().zip(pairs).for_each(|(c, [re, im])| *c = Complex::new(*re, *im));
+            }
+            self.grid.forward(even);
+            // A frequency and its mirror image tell both parts.
+            for y in 0..height {
+                let mirrored = (height - y) % height * width;
+                for x in 0..width {
+                    let here = even[y * width + x];
+                    let there = even[mirrored + (width - x) % width].conj();
+                    odd[y * width + x] = (here - there) * Complex::new(0.0, -0.5);
+                }
+            }
+            // What is left of a picture without its second part.
+            let i = Complex::new(0.0, 1.0);
+            even.iter_mut().zip(&*odd).for_each(|(even, odd)| *even -= i * odd);
+        }
+        parts
+    }
+
+    /// The values of all turns from their spectra.
+    fn join(&self, mut parts: Vec<Vec<Complex<f32>>>, out: &mut [f32]) {
+        let width = self.grid.width;
+        let i = Complex::new(0.0, 1.0);
+        for (row, two) in parts.chunks_mut(2).enumerate() {
+            let [even, odd] = two else { continue };
+            even.iter_mut().zip(&*odd).for_each(|(even, odd)| *even += i * odd);
+            self.grid.inverse(even);
+            let lines = out.chunks_mut(2 * width).skip(row).step_by(2);
+            for (line, values) in even.chunks(width).zip(lines) {
+                let (pairs, _) = values.as_chunks_mut::<2>();
+                pairs.iter_mut().zip(line).for_each(|(pair, c)| *pair = [c.re, c.im]);
             }
         }
     }
+}
 
-    /// The spectrum of the values of one turn.
-    fn part(&self, r: &[f32], turn: (usize, usize)) -> Vec<Complex<f32>> {
-        let mut part = vec![Complex::default(); self.grid.height * self.grid.width];
-        let rows = r.chunks(self.measurement.width).skip(turn.0).step_by(self.period);
-        for (line, row) in part.chunks_mut(self.grid.width).zip(rows) {
-            let values = row.iter().skip(turn.1).step_by(self.period);
-            line.iter_mut().zip(values).for_each(|(c, v)| c.re = *v);
-        }
-        self.grid.forward(&mut part);
-        part
+impl Circulant for Stationary {
+    fn window(&self) -> &Window {
+        &self.window
     }
 
-    /// The values of one turn from their spectrum.
-    fn put(&self, part: &mut [Complex<f32>], turn: (usize, usize), out: &mut [f32]) {
-        self.grid.inverse(part);
-        let rows = out.chunks_mut(self.measurement.width).skip(turn.0).step_by(self.period);
-        for (line, row) in part.chunks(self.grid.width).zip(rows) {
-            let values = row.iter_mut().skip(turn.1).step_by(self.period);
-            line.iter().zip(values).for_each(|(c, v)| *v = c.re);
-        }
+    fn filter(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
+        self.raise(eta, power, v, out);
+    }
+
+    fn working(&self) -> usize {
+        // The spectra of all turns, of two floats a value.
+        let parts =
+            if self.period == 1 { 0 } else { 2 * PLACES * self.grid.height * self.grid.width };
+        parts + self.grid.working()
     }
 }
 
@@ -166,7 +253,7 @@ fn groups(response: &Response) -> Vec<Vec<usize>> {
 /// What a value at the place `by` of a pattern does at the places `to`: rows and columns of
 /// patterns, and the response, 0 where it is next to nothing.
 fn answers(response: &Response, to: usize, by: usize) -> impl Iterator<Item = (isize, isize, f32)> {
-    const NOTHING: f32 = 1e-3;
+    const NOTHING: f32 = 1e-5;
     let period = response.period as isize;
     let turn = |place: usize| (place as isize / period, place as isize % period);
     let (to, from) = (turn(to), turn(by));
@@ -193,13 +280,28 @@ fn spectrum(grid: &Grid, response: &Response, to: usize, by: usize) -> Vec<Compl
 
 impl Group {
     /// Replaces the spectra of the members' values by those of the solution, frequency by
-    /// frequency: `L D L^*` of a Hermitian matrix, with pivots above `floor`.
-    fn solve(&self, misfit: f32, floor: f32, parts: &mut [Vec<Complex<f32>>]) {
+    /// frequency: `L D L^*` of a Hermitian matrix, with pivots of at least `eta` and the part
+    /// `least` of the diagonal.
+    fn solve(&self, misfit: f32, eta: f32, least: f32, parts: &mut [Vec<Complex<f32>>]) {
         let n = parts.len();
-        let shift = misfit + floor;
+        let shift = misfit + eta;
         if let [part] = parts {
             for (v, k) in part.iter_mut().zip(&self.spectra[0]) {
                 *v /= k.re.max(0.0) + shift;
+            }
+            return;
+        }
+        if let [first, second] = parts {
+            // As below, for the greens of a mosaic.
+            let [own, both, other] = [0, 1, 2].map(|i| self.spectra[i].iter());
+            let places = first.iter_mut().zip(second).zip(own.zip(both).zip(other));
+            for ((v0, v1), ((a, b), d)) in places {
+                let pivot = (a.re + shift).max(eta + least * (a.re + shift));
+                let l = b / pivot;
+                let below = d.re + shift;
+                let last = (below - b.norm_sqr() / pivot).max(eta + least * below);
+                *v1 = (*v1 - l * *v0) / last;
+                *v0 = *v0 / pivot - l.conj() * *v1;
             }
             return;
         }
@@ -222,7 +324,7 @@ impl Group {
                 }
                 let own = self.spectra[row + i][f].re + shift;
                 let taken: f32 = (0..i).map(|k| l[i][k].norm_sqr() * pivots[k]).sum();
-                pivots[i] = (own - taken).max(floor + LEAST * own);
+                pivots[i] = (own - taken).max(eta + least * own);
             }
             for i in (0..n).rev() {
                 v[i] /= pivots[i];
@@ -231,6 +333,38 @@ impl Group {
                     v[i] -= taken;
                 }
                 parts[i][f] = v[i];
+            }
+        }
+    }
+}
+
+impl Group {
+    /// Replaces the spectra of the members' values by those of their product with the matrix and
+    /// `eta I`.
+    fn multiply(&self, eta: f32, parts: &mut [Vec<Complex<f32>>]) {
+        let n = parts.len();
+        if let [part] = parts {
+            let values = part.iter_mut().zip(&self.spectra[0]);
+            return values.for_each(|(v, k)| *v *= k.re + eta);
+        }
+        if let [first, second] = parts {
+            let [own, both, other] = [0, 1, 2].map(|i| self.spectra[i].iter());
+            let places = first.iter_mut().zip(second).zip(own.zip(both).zip(other));
+            return places.for_each(|((v0, v1), ((a, b), d))| {
+                let product = *v0 * (a + eta) + b.conj() * *v1;
+                *v1 = b * *v0 + *v1 * (d + eta);
+                *v0 = product;
+            });
+        }
+        for f in 0..parts[0].len() {
+            let mut v = [Complex::default(); PLACES];
+            v.iter_mut().zip(&*parts).for_each(|(v, part)| *v = part[f]);
+            for (i, part) in parts.iter_mut().enumerate() {
+                let of = |j: usize| match i >= j {
+                    true => self.spectra[i * (i + 1) / 2 + j][f],
+                    false => self.spectra[j * (j + 1) / 2 + i][f].conj(),
+                };
+                part[f] = v[i] * eta + (0..n).map(|j| of(j) * v[j]).sum::<Complex<f32>>();
             }
         }
     }

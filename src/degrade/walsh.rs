@@ -205,7 +205,7 @@ impl LinearMap for Walsh {
     fn working(&self) -> Working {
         let forward = self.order.len();
         let inverse = self.measurement().len() + forward;
-        Working { forward, gram: self.scene.len() + forward, inverse, start: inverse }
+        Working { forward, gram: self.scene.len() + forward, inverse, kept: 0, start: inverse }
     }
 
     fn held_bytes(&self) -> u64 {

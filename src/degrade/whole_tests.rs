@@ -81,8 +81,8 @@ fn other_operators_satisfy_their_identities_at_every_size() {
         assert!(found.worst() < 1e-5, "{w}x{h}: {found}");
         let a = build("blur:psf-3x2", Shape::new(3, h, w));
         let found = identities(&*a, Region::whole(a.scene()));
-        // Its inverse is solved to a thousandth of the residual.
-        assert!(found.adjoint < 1e-6 && found.symmetric < 5e-5, "{w}x{h}: {found}");
+        // What its truncation leaves out is not an identity.
+        assert!(found.adjoint < 1e-6 && found.symmetric < 1e-5, "{w}x{h}: {found}");
     }
 }
 

@@ -27,7 +27,7 @@ impl Sizes {
             (false, true) => inverse.max(6 * measured + forward),
             _ => inverse,
         };
-        let kept = if a.is_iterative() { 2 * measured } else { 0 };
+        let kept = if a.is_iterative() { working.kept as u64 } else { 0 };
         Sizes { scene, measured, forward, inverse, kept }
     }
 }

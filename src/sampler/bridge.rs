@@ -52,10 +52,10 @@ impl Steps<'_> {
         buffers: &mut Buffers,
     ) -> Misfit {
         let whole = Region::whole(self.a.scene());
-        let misfit = self.compare(k, whole, y, x0, buffers);
         let (a, s) = (next.signal(), next.noise());
         if s == 0.0 {
             // Nothing is drawn any more, and the measurement is noisier than that.
+            let misfit = self.compare(k, whole, y, x0, buffers);
             x0.iter_mut().for_each(|x| *x *= a as f32);
             return misfit;
         }
@@ -69,18 +69,30 @@ impl Steps<'_> {
         new.fill(whole, self.a.scene().channels, &mut away);
         away.iter_mut().zip(u).for_each(|(v, u)| *v = s as f32 * *v - u);
         let len = self.measured_len(whole);
-        let (mut from_noise, mut w) = (zeros(len), zeros(len));
-        self.a.apply(whole, &away, &mut from_noise);
-        let shape = self.a.measurement();
-        let field = NoiseField { draw: field.draw | BESIDE, ..field };
-        field.fill(Region::whole(shape), shape.channels, &mut w);
-        let mut says = zeros(len);
-        self.a.singular_values(whole, &mut says);
+        let mut misfit = Misfit::default();
+        if self.settings.limits.is_none() {
+            // One use of `A` for both: `a (y - A (x0 - (v - u) / a))`.
+            away.iter_mut().zip(&*x0).for_each(|(v, x0)| *v = x0 - *v / a as f32);
+            self.compare(k, whole, y, &away, buffers);
+            room(&mut buffers.residual, len).iter_mut().for_each(|r| *r *= a as f32);
+        } else {
+            // What lies beyond the ends of the file's range does so without the noise.
+            misfit = self.compare(k, whole, y, x0, buffers);
+            let mut from_noise = zeros(len);
+            self.a.apply(whole, &away, &mut from_noise);
+            let r = room(&mut buffers.residual, len).iter_mut().zip(&*from_noise);
+            r.for_each(|(r, n)| *r = a as f32 * *r + n);
+        }
         let Buffers { residual, values, .. } = buffers;
         let residual = room(residual, len);
-        let parts = residual.iter_mut().zip(&*from_noise).zip(&*w).zip(&*says);
-        for (((r, n), w), says) in parts {
-            *r = a as f32 * *r + n + if *says > 0.0 { beside * w } else { 0.0 };
+        if beside > 0.0 {
+            let (mut w, mut says) = (zeros(len), zeros(len));
+            let shape = self.a.measurement();
+            let field = NoiseField { draw: field.draw | BESIDE, ..field };
+            field.fill(Region::whole(shape), shape.channels, &mut w);
+            self.a.singular_values(whole, &mut says);
+            let r = residual.iter_mut().zip(&*w).zip(&*says);
+            r.filter(|(_, says)| **says > 0.0).for_each(|((r, w), _)| *r += beside * w);
         }
         let weight = |s: f32, _: f64| s * s / (s * s + eta as f32);
         let noise = self.noise(values, len);
