@@ -88,6 +88,7 @@ impl Grid {
         let (to, to_shape, to_at) = to;
         let width = self.width;
         let mut buffer = vec![Complex::default(); self.height * width];
+        let mut scratch = vec![Complex::default(); self.row_scratch()];
         // A real kernel treats the two parts of a complex picture alike: two channels at a time.
         let pairs = from.chunks(2 * from_shape.plane());
         for (from, to) in pairs.zip(to.chunks_mut(2 * to_shape.plane())) {
@@ -96,23 +97,24 @@ impl Grid {
                 self.lone_through(from, to, response, &filter);
                 continue;
             }
+            // Each row is transformed while it is near; the others are 0 and stay so.
             buffer.fill(Complex::default());
-            for (part, plane) in from.chunks(from_shape.plane()).enumerate() {
-                for (i, row) in plane.chunks(from_shape.width).enumerate() {
-                    let at = (from_at.0 + i) * width + from_at.1;
-                    for (c, v) in buffer[at..].iter_mut().zip(row) {
-                        if part == 0 { c.re = *v } else { c.im = *v }
-                    }
-                }
+            let (re, im) = from.split_at(from_shape.plane());
+            let rows = re.chunks(from_shape.width).zip(im.chunks(from_shape.width));
+            let lines = buffer.chunks_mut(width).skip(from_at.0);
+            for (line, (re, im)) in lines.zip(rows) {
+                let values = line[from_at.1..].iter_mut().zip(re).zip(im);
+                values.for_each(|((c, re), im)| *c = Complex::new(*re, *im));
+                self.rows[0].process_with_scratch(line, &mut scratch);
             }
-            self.filter(&mut buffer, response, &filter);
-            for (part, plane) in to.chunks_mut(to_shape.plane()).enumerate() {
-                for (i, row) in plane.chunks_mut(to_shape.width).enumerate() {
-                    let at = (to_at.0 + i) * width + to_at.1;
-                    for (v, c) in row.iter_mut().zip(&buffer[at..]) {
-                        *v = if part == 0 { c.re } else { c.im };
-                    }
-                }
+            self.filter_columns(&mut buffer, width, response, &filter);
+            let (re, im) = to.split_at_mut(to_shape.plane());
+            let rows = re.chunks_mut(to_shape.width).zip(im.chunks_mut(to_shape.width));
+            let lines = buffer.chunks_mut(width).skip(to_at.0);
+            for (line, (re, im)) in lines.zip(rows) {
+                self.rows[1].process_with_scratch(line, &mut scratch);
+                let values = re.iter_mut().zip(im).zip(&line[to_at.1..]);
+                values.for_each(|((re, im), c)| (*re, *im) = (c.re, c.im));
             }
         }
     }
@@ -129,8 +131,7 @@ impl Grid {
         let (from, from_shape, (top, left)) = from;
         let (to, to_shape, to_at) = to;
         let (width, half) = (self.width, self.width / 2 + 1);
-        let scratch = self.rows.iter().map(|r| r.get_inplace_scratch_len()).max().unwrap_or(0);
-        let mut scratch = vec![Complex::default(); scratch];
+        let mut scratch = vec![Complex::default(); self.row_scratch()];
         let mut pair = vec![Complex::default(); width];
         let mut spectra = vec![Complex::default(); self.height * half];
         let none = vec![Complex::default(); half];
@@ -156,14 +157,7 @@ impl Grid {
                 }
             }
         }
-        let scale = 1.0 / (self.height * width) as f32;
-        self.each_column(&mut spectra, half, |x, column, scratch| {
-            self.columns[0].process_with_scratch(column, scratch);
-            for (c, k) in column.iter_mut().zip(&response[x * self.height..]) {
-                *c *= factor(*k) * scale;
-            }
-            self.columns[1].process_with_scratch(column, scratch);
-        });
+        self.filter_columns(&mut spectra, half, response, factor);
         let rows = to.chunks_mut(2 * to_shape.width);
         for (two, of) in rows.zip(spectra[to_at.0 * half..].chunks(2 * half)) {
             let (upper, lower) = of.split_at(half);
@@ -182,23 +176,27 @@ impl Grid {
         }
     }
 
-    /// Multiplies the spectrum of a picture by `factor(response)`; `response` is in columns.
-    fn filter(
+    /// Multiplies the spectrum of rows' spectra, `width` frequencies each, by `factor(response)`;
+    /// `response` is in columns.
+    fn filter_columns(
         &self,
-        picture: &mut [Complex<f32>],
+        spectra: &mut [Complex<f32>],
+        width: usize,
         response: &[Complex<f32>],
-        factor: impl Fn(Complex<f32>) -> Complex<f32>,
+        factor: &impl Fn(Complex<f32>) -> Complex<f32>,
     ) {
-        self.rows[0].process(picture);
         let scale = 1.0 / (self.height * self.width) as f32;
-        self.each_column(picture, self.width, |x, column, scratch| {
+        self.each_column(spectra, width, |x, column, scratch| {
             self.columns[0].process_with_scratch(column, scratch);
             for (c, k) in column.iter_mut().zip(&response[x * self.height..]) {
                 *c *= factor(*k) * scale;
             }
             self.columns[1].process_with_scratch(column, scratch);
         });
-        self.rows[1].process(picture);
+    }
+
+    fn row_scratch(&self) -> usize {
+        self.rows.iter().map(|r| r.get_inplace_scratch_len()).max().unwrap_or(0)
     }
 
     fn each_column(
