@@ -6,7 +6,7 @@
 //!
 //! Then what is solved by iteration, over the default schedules for a picture of 600x400: conjugate
 //! gradients' iterations per step of `faithful`; and milliseconds per step, best of three, of the
-//! projection in `faithful` and of all but the network in `sample`, with their shares of an
+//! projection in `faithful` and of projection and its noise in `sample`, with their shares of an
 //! evaluation (`-- steps` makes this table alone, `-- steps mask` of what has `mask` in its name).
 
 #[allow(dead_code)]
@@ -21,8 +21,9 @@ use std::time::Instant;
 use common::{Case, DRAW};
 use ddnm::degrade::{Degradation, Dual, Spec};
 use ddnm::frame::{Frame, Region, Rows, Shape};
-use ddnm::prior::{self, Model, Prior};
+use ddnm::prior::{self, Evaluator, Identity, Model, Prior};
 use ddnm::sampler::{self, Mode, Settings, defaults};
+use ddnm::schedule::{Diffusion, Level};
 
 /// Spec and noise in code values.
 const OPERATORS: [(&str, f64); 12] = [
@@ -161,19 +162,57 @@ fn faithful(case: &Case, prior: &Model) -> ddnm::Result<(f64, f64, f64)> {
     Ok((dual.iterations() as f64 / steps, 1e3 * network / steps, 1e3 * projection / steps))
 }
 
-/// Milliseconds per step of a draw that are not the network's.
+/// Milliseconds per step of a draw that its projection takes, and its noise in what is measured.
 fn drawn(case: &Case, prior: &Model) -> ddnm::Result<f64> {
     let d = defaults(&case.a, case.sigma_y, false);
     let settings =
         Settings::new(DRAW, case.sigma_y, prior.diffusion().geometric(d.start, d.end, d.steps));
     let none = Spec::parse("none")?.build(case.x.shape, &ddnm::io::rows)?;
+    let blank = Blank(prior);
+    let go = &mut |_| ControlFlow::Continue(());
+    let start = best(&mut || drop(case.a.start(&case.y.data, case.sigma_y)));
     let whole = best(&mut || {
-        let go = &mut |_| ControlFlow::Continue(());
-        let _ = sampler::restore(&case.a, &case.y, prior, &settings, go);
+        let _ = sampler::restore(&case.a, &case.y, &blank, &settings, go);
     });
     let without = best(&mut || {
-        let go = &mut |_| ControlFlow::Continue(());
-        let _ = sampler::restore(&none, case.x, prior, &settings, go);
+        let _ = sampler::restore(&none, case.x, &blank, &settings, go);
     });
-    Ok((whole - without).max(0.0) / d.steps as f64)
+    Ok((whole - without - start).max(0.0) / d.steps as f64)
+}
+
+/// A prior that costs nothing: its estimate is the state itself.
+struct Blank<'a>(&'a Model);
+
+impl Prior for Blank<'_> {
+    fn channels(&self) -> usize {
+        self.0.channels()
+    }
+    fn multiple(&self) -> usize {
+        self.0.multiple()
+    }
+    fn tile(&self) -> usize {
+        self.0.tile()
+    }
+    fn halo(&self, sigma: f64) -> usize {
+        self.0.halo(sigma)
+    }
+    fn diffusion(&self) -> &Diffusion {
+        self.0.diffusion()
+    }
+    fn evaluator(&self, _: usize, _: usize) -> ddnm::Result<Box<dyn Evaluator>> {
+        Ok(Box::new(Copies))
+    }
+    fn identity(&self) -> Identity {
+        Identity::default()
+    }
+}
+
+struct Copies;
+
+impl Evaluator for Copies {
+    fn x0(&mut self, x_t: &[f32], level: Level, x0: &mut [f32]) -> ddnm::Result<()> {
+        let scale = 1.0 / level.signal() as f32;
+        x0.iter_mut().zip(x_t).for_each(|(x0, x)| *x0 = scale * x);
+        Ok(())
+    }
 }
