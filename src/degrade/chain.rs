@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use super::linear::wiener;
 use super::rows::COLOURLESS;
 use super::stationary::Stationary;
-use super::torus::{Circulant, Power, Window};
+use super::torus::{Behind, Window};
 use super::{Degradation, Dual, LinearMap, Spectrum, Working, krylov};
 use crate::frame::{Region, Shape};
 use crate::noise::NoiseField;
@@ -57,7 +57,7 @@ impl Chain {
     /// What the links after the first one show, if they change nothing and mix nothing.
     fn shown(&self) -> Option<Window> {
         let (first, others) = (&self.links[0], &self.links[1..]);
-        let circulant = first.circulant()?;
+        let (_, window) = first.circulant()?;
         if self.measurement() != first.measurement() {
             return None;
         }
@@ -74,7 +74,7 @@ impl Chain {
                 true => {}
             }
         }
-        Some(circulant.window().without(&shown))
+        Some(window.without(&shown))
     }
 }
 
@@ -142,11 +142,11 @@ impl LinearMap for Chain {
         }
     }
 
-    fn circulant(&self) -> Option<&dyn Circulant> {
+    fn circulant(&self) -> Option<Behind<'_>> {
         match self.form() {
-            Form::Shown(_) => Some(self),
-            Form::Stationary(stationary) if stationary.is_exact() => Some(stationary),
-            _ => None,
+            Form::Shown(window) => self.links[0].circulant().map(|(first, _)| (first, window)),
+            Form::Stationary(stationary) => stationary.exact(),
+            Form::Unknown => None,
         }
     }
 
@@ -257,32 +257,5 @@ impl LinearMap for Chain {
             |l: &dyn Degradation| 2 * (l.scene().len() + l.measurement().len()) + l.working().start;
         let start = self.links.iter().map(|l| link(&**l)).max().unwrap_or(0).max(corrected);
         Working { start, ..own }
-    }
-}
-
-/// The convolution of the first link, of which the others [show](Form::Shown) a part.
-impl Circulant for Chain {
-    fn window(&self) -> &Window {
-        match self.form() {
-            Form::Shown(window) => window,
-            _ => unreachable!("only chains of this form are handed out as circulants"),
-        }
-    }
-
-    fn filter(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
-        let first = self.links[0].circulant().expect("what is shown is a circulant's");
-        first.filter(eta, power, v, out);
-    }
-
-    fn spreads(&self) -> bool {
-        self.links[0].circulant().is_some_and(|first| first.spreads())
-    }
-
-    fn spread(&self, w: &[f32], x: &mut [f32]) -> bool {
-        self.links[0].circulant().is_some_and(|first| first.spread(w, x))
-    }
-
-    fn working(&self) -> usize {
-        self.links[0].circulant().map_or(0, |first| first.working())
     }
 }

@@ -84,7 +84,9 @@ pub fn pinv<M: LinearMap + ?Sized>(
             let eta = eta.max(floor);
             let enough = Enough { share, length: dual.content(y) };
             match map.circulant() {
-                Some(c) => torus::solve(map, c, eta, y, enough, dual, x),
+                Some(behind) => {
+                    torus::solve(behind, &|z, x| map.adjoint(z, x), eta, y, enough, dual, x);
+                }
                 // What the map takes for a moment, it takes in each iteration.
                 None => Scratch::lend(&mut Some(Scratch::default()), || {
                     conjugate_gradients(map, y, eta, enough, dual);
@@ -114,7 +116,7 @@ pub fn pinv<M: LinearMap + ?Sized>(
 pub fn working<M: LinearMap + ?Sized>(map: &M, forward: usize, gram: usize) -> Working {
     let measured = map.measurement().len();
     let (own, kept) = match map.circulant() {
-        Some(c) => torus::working(c, measured + forward),
+        Some(behind) => torus::working(behind, measured + forward),
         None => (6 * measured + gram.max(forward), 2 * measured),
     };
     let inverse = own.max(4 * measured + gram.max(forward));

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::torus::Circulant;
+use super::torus::Behind;
 use super::{AxisMap, Degradation, Dual, Reach, Spectrum, Working, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Region, Shape};
@@ -44,7 +44,7 @@ pub trait LinearMap: Send + Sync {
     }
     /// `A A^T` as a convolution seen through a window, where it is one: then conjugate gradients
     /// look for no more than what is hidden.
-    fn circulant(&self) -> Option<&dyn Circulant> {
+    fn circulant(&self) -> Option<Behind<'_>> {
         None
     }
     /// Share of the residual that conjugate gradients may leave where there is noise.
@@ -222,7 +222,7 @@ impl<T: LinearMap> Degradation for Linear<T> {
         self.map.gram(y, out);
     }
 
-    fn circulant(&self) -> Option<&dyn Circulant> {
+    fn circulant(&self) -> Option<Behind<'_>> {
         self.map.circulant()
     }
 

@@ -58,7 +58,7 @@ pub use rows::{DisjointRows, Stage};
 pub use seen::pinv_seen;
 pub use share::{PROBES, measured_share};
 pub use spec::Spec;
-pub use torus::{Circulant, Power, Window};
+pub use torus::{Behind, Circulant, Power, Window};
 pub use walsh::{Extent, Walsh};
 
 use std::ops::Range;
@@ -167,7 +167,7 @@ pub trait Degradation: Send + Sync {
         self.pinv(Region::whole(self.scene()), y, weight, x);
     }
     /// `A A^T` as a convolution seen through a window, where it is one.
-    fn circulant(&self) -> Option<&dyn Circulant> {
+    fn circulant(&self) -> Option<Behind<'_>> {
         None
     }
     /// Whether the pseudo-inverse is found by iteration, since there is no basis in which it is
@@ -339,7 +339,7 @@ impl Degradation for Box<dyn Degradation> {
     fn pinv_from(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, dual: &mut Dual, x: &mut [f32]) {
         (**self).pinv_from(y, weight, dual, x);
     }
-    fn circulant(&self) -> Option<&dyn Circulant> {
+    fn circulant(&self) -> Option<Behind<'_>> {
         (**self).circulant()
     }
     fn singular_values(&self, region: Region, out: &mut [f32]) {

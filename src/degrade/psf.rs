@@ -5,7 +5,7 @@ use rustfft::num_complex::Complex;
 use super::bands::Bands;
 use super::fourier::Grid;
 use super::linear::{share, wiener};
-use super::torus::{Circulant, Power, Window};
+use super::torus::{Behind, Circulant, Power, Window};
 use super::{Dual, LinearMap, Spectrum, Working, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Shape};
@@ -140,8 +140,8 @@ impl LinearMap for Psf {
         self.through((y, shape, at), (out, shape, at), |k| Complex::new(k.norm_sqr(), 0.0));
     }
 
-    fn circulant(&self) -> Option<&dyn Circulant> {
-        Some(self)
+    fn circulant(&self) -> Option<Behind<'_>> {
+        Some((self, &self.window))
     }
 
     fn noisy_share(&self) -> f64 {
@@ -211,10 +211,6 @@ impl LinearMap for Psf {
 }
 
 impl Circulant for Psf {
-    fn window(&self) -> &Window {
-        &self.window
-    }
-
     fn filter(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
         let torus = self.window.torus();
         let (from, to) = ((v, torus, (0, 0)), (out, torus, (0, 0)));
@@ -225,8 +221,8 @@ impl Circulant for Psf {
         }
     }
 
-    fn bands(&self, eta: f32) -> Option<Bands> {
-        Bands::new(&self.grid, &self.window, &self.response, |k| 1.0 / (k.norm_sqr() + eta))
+    fn bands(&self, window: &Window, eta: f32) -> Option<Bands> {
+        Bands::new(&self.grid, window, &self.response, |k| 1.0 / (k.norm_sqr() + eta))
     }
 
     fn spreads(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Measurements some values of which say nothing.
 
-use super::torus::{Circulant, Power, Window};
+use super::torus::{Behind, Circulant, Window};
 use super::{Degradation, Dual, LinearMap, krylov};
 use crate::frame::{Region, Shape};
 
@@ -14,43 +14,21 @@ pub fn pinv_seen(
     weight: &dyn Fn(f32) -> f32,
     x: &mut [f32],
 ) {
-    let less = a.circulant().map(|whole| Less { whole, window: whole.window().without(seen) });
+    let less = a.circulant().map(|(c, window)| (c, window.without(seen)));
+    // Where much is hidden, what is seen is the smaller system.
+    let less = less.filter(|(_, window)| window.hidden() <= window.torus().len() / MOST);
     krylov::pinv(&Seen { a, seen, less }, &masked(r, seen), weight, &mut Dual::default(), x);
 }
+
+/// One in how many values of a torus may be hidden.
+const MOST: usize = 4;
 
 /// `A` with rows of zeros where `seen` is 0.
 struct Seen<'a> {
     a: &'a dyn Degradation,
     seen: &'a [f32],
-    less: Option<Less<'a>>,
-}
-
-/// A convolution of which less is seen.
-struct Less<'a> {
-    whole: &'a dyn Circulant,
-    window: Window,
-}
-
-impl Circulant for Less<'_> {
-    fn window(&self) -> &Window {
-        &self.window
-    }
-
-    fn filter(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
-        self.whole.filter(eta, power, v, out);
-    }
-
-    fn spreads(&self) -> bool {
-        self.whole.spreads()
-    }
-
-    fn spread(&self, w: &[f32], x: &mut [f32]) -> bool {
-        self.whole.spread(w, x)
-    }
-
-    fn working(&self) -> usize {
-        self.whole.working()
-    }
+    /// The convolution of `A`, of which less is seen.
+    less: Option<(&'a dyn Circulant, Window)>,
 }
 
 fn masked(y: &[f32], seen: &[f32]) -> Vec<f32> {
@@ -84,8 +62,8 @@ impl LinearMap for Seen<'_> {
         out.iter_mut().zip(self.seen).for_each(|(o, seen)| *o = if *seen > 0.0 { *o } else { 0.0 });
     }
 
-    fn circulant(&self) -> Option<&dyn Circulant> {
-        self.less.as_ref().map(|less| less as &dyn Circulant)
+    fn circulant(&self) -> Option<Behind<'_>> {
+        self.less.as_ref().map(|(c, window)| (*c, window))
     }
 
     fn truncation(&self) -> f32 {

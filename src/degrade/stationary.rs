@@ -4,7 +4,7 @@ use rustfft::num_complex::Complex;
 
 use super::fourier::Grid;
 use super::response::{ALIKE, Response, WEAKEST};
-use super::torus::{Circulant, Power, Window};
+use super::torus::{Behind, Circulant, Power, Window};
 use super::{LinearMap, krylov};
 use crate::frame::Shape;
 use crate::noise::NoiseField;
@@ -95,7 +95,7 @@ impl Stationary {
         map.gram(&v, &mut real);
         let torus = self.window.torus().len();
         let (mut here, mut there) = (vec![0.0; torus], vec![0.0; torus]);
-        self.window.lay(&v, &vec![0.0; self.window.hidden()], &mut here);
+        self.window.place(&v, &mut here);
         self.raise(0.0, Power::Itself, &here, &mut there);
         self.window.look(&mut there, &mut found);
         found.iter_mut().zip(&real).for_each(|(found, real)| *found -= real);
@@ -103,9 +103,9 @@ impl Stationary {
         krylov::dot(&found, &found) <= ITSELF * ITSELF * size
     }
 
-    /// Whether `A A^T` is `K` between windows, and nothing is left out or made up.
-    pub fn is_exact(&self) -> bool {
-        self.least == 0.0
+    /// `K` and its window, if that is `A A^T` and nothing is left out or made up.
+    pub fn exact(&self) -> Option<Behind<'_>> {
+        (self.least == 0.0).then_some((self, &self.window))
     }
 
     /// Bytes that it holds.
@@ -117,7 +117,7 @@ impl Stationary {
 
     /// Floats of working memory that [`solve`](Stationary::solve) takes.
     pub fn working_to_solve(&self) -> usize {
-        2 * self.window.torus().len() + self.window.hidden() + self.working()
+        2 * self.window.torus().len() + self.working()
     }
 
     /// `out`, near `(A A^T + eta I)^-1 r`.
@@ -132,7 +132,7 @@ impl Stationary {
         out.iter_mut().zip(&self.gains).for_each(|(v, gain)| *v *= scale(*gain));
         let torus = self.window.torus().len();
         let (mut here, mut there) = (vec![0.0; torus], vec![0.0; torus]);
-        self.window.lay(out, &vec![0.0; self.window.hidden()], &mut here);
+        self.window.place(out, &mut here);
         self.raise(eta.max(1e-6), Power::Inverse, &here, &mut there);
         self.window.look(&mut there, out);
         out.iter_mut().zip(&self.gains).for_each(|(v, gain)| *v *= scale(*gain));
@@ -218,10 +218,6 @@ impl Stationary {
 }
 
 impl Circulant for Stationary {
-    fn window(&self) -> &Window {
-        &self.window
-    }
-
     fn filter(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
         self.raise(eta, power, v, out);
     }

@@ -25,15 +25,13 @@
 
 use std::ops::Range;
 
+use super::Dual;
 use super::bands::{self, Bands};
 use super::krylov::dot;
-use super::{Dual, LinearMap};
 use crate::frame::Shape;
 
-/// A convolution `C` on a torus, and the window through which a map's `A A^T` sees it.
+/// A convolution `C` on a torus. A map's `A A^T` sees it through a [`Window`].
 pub trait Circulant: Send + Sync {
-    /// Where the measurement lies on the torus.
-    fn window(&self) -> &Window;
     /// `out = (C + eta I) v`, or `(C + eta I)^-1 v`, of pictures of the whole torus.
     fn filter(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]);
     /// Whether `A^T` is known beyond the window.
@@ -45,14 +43,17 @@ pub trait Circulant: Send + Sync {
         let _ = (w, x);
         self.spreads()
     }
-    /// What solves for the borders, where nothing else is hidden.
-    fn bands(&self, eta: f32) -> Option<Bands> {
-        let _ = eta;
+    /// What solves for the borders of a window, where nothing else is hidden.
+    fn bands(&self, window: &Window, eta: f32) -> Option<Bands> {
+        let _ = (window, eta);
         None
     }
     /// Floats of working memory of [`filter`](Circulant::filter) and [`spread`](Circulant::spread).
     fn working(&self) -> usize;
 }
+
+/// A convolution and the window through which it is seen.
+pub type Behind<'a> = (&'a dyn Circulant, &'a Window);
 
 /// Which power of `C + eta I`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -152,12 +153,17 @@ impl Window {
         (0..self.measurement.channels * self.measurement.height).map(|row| self.row(row))
     }
 
-    /// `out = P^T y + Q^T u`.
-    pub(super) fn lay(&self, y: &[f32], u: &[f32], out: &mut [f32]) {
+    /// The measured values of a picture of the torus, and whatever `y` has where there are holes.
+    pub(super) fn place(&self, y: &[f32], out: &mut [f32]) {
         let width = self.measurement.width;
         for (from, to) in self.rows() {
             out[to..to + width].copy_from_slice(&y[from..from + width]);
         }
+    }
+
+    /// `out = P^T y + Q^T u`.
+    fn lay(&self, y: &[f32], u: &[f32], out: &mut [f32]) {
+        self.place(y, out);
         self.put(u, out);
     }
 
@@ -203,27 +209,27 @@ const ITERATIONS: usize = 100;
 
 /// Floats of working memory of [`solve`], of which those of the second number are kept in `Dual`;
 /// `last` is what goes from pictures of the torus to the scene, if that is by the map's own adjoint.
-pub fn working(c: &dyn Circulant, last: usize) -> (usize, usize) {
-    let (torus, hidden) = (c.window().torus.len(), c.window().hidden());
-    let bands = if c.spreads() { bands::size(c.window()) } else { None };
-    let near = bands.map_or(0, |floats| floats + bands::working(c.window()));
+pub fn working((c, window): Behind, last: usize) -> (usize, usize) {
+    let (torus, hidden) = (window.torus.len(), window.hidden());
+    let bands = if c.spreads() { bands::size(window) } else { None };
+    let near = bands.map_or(0, |floats| floats + bands::working(window));
     let iterated = 3 * torus + 5 * hidden + near + c.working();
     let spread = torus + hidden + if c.spreads() { c.working() } else { last };
     (iterated.max(spread), hidden)
 }
 
-/// `x = A^T (A A^T + eta I)^-1 y`, up to `enough`. `y` must be 0 where nothing is measured. Begins at
-/// the hidden values of the last solution in `dual`, and leaves its own there.
-pub fn solve<M: LinearMap + ?Sized>(
-    map: &M,
-    c: &dyn Circulant,
+/// `x = A^T (A A^T + eta I)^-1 y`, up to `enough`; values of `y` where nothing is measured do not
+/// count. Begins at the hidden values of the last solution in `dual`, and leaves its own there.
+/// `adjoint` is `A^T`, for convolutions that do not [spread](Circulant::spreads).
+pub fn solve(
+    (c, window): Behind,
+    adjoint: &dyn Fn(&[f32], &mut [f32]),
     eta: f32,
     y: &[f32],
     enough: Enough,
     dual: &mut Dual,
     x: &mut [f32],
 ) {
-    let window = c.window();
     let (len, hidden) = (window.torus.len(), window.hidden());
     let (mut here, mut there, mut w) = (vec![0.0; len], vec![0.0; len], vec![0.0; len]);
     let Dual { z: u, gram, iterations, .. } = dual;
@@ -245,7 +251,7 @@ pub fn solve<M: LinearMap + ?Sized>(
     };
     let goal = (enough.share * enough.share * whole).max(enough.length.powi(2));
     let (mut m, mut p, mut q) = (vec![0.0; hidden], vec![0.0; hidden], vec![0.0; hidden]);
-    let bands = if c.spreads() { c.bands(eta) } else { None };
+    let bands = if c.spreads() { c.bands(window, eta) } else { None };
     // The bound on what is left, and how much of it there really was in the last direction.
     let (mut before, mut tightness) = (f64::INFINITY, 1.0);
     for iteration in 0..ITERATIONS {
@@ -292,7 +298,7 @@ pub fn solve<M: LinearMap + ?Sized>(
     if !c.spread(&w, x) {
         let mut z = vec![0.0; y.len()];
         window.look(&mut w, &mut z);
-        map.adjoint(&z, x);
+        adjoint(&z, x);
     }
 }
 
@@ -300,7 +306,7 @@ pub fn solve<M: LinearMap + ?Sized>(
 mod tests {
     use std::path::Path;
 
-    use super::super::{Degradation, LinearMap, Spec};
+    use super::super::{Degradation, Spec};
     use super::*;
     use crate::frame::{Frame, Region, Rows};
     use crate::noise::NoiseField;
@@ -365,7 +371,8 @@ mod tests {
         let before = dual.iterations();
         let mut x = vec![0.0; a.scene().len()];
         let enough = Enough { share, length: 0.0 };
-        solve(&Plain(a), a.circulant().unwrap(), eta, y, enough, dual, &mut x);
+        let adjoint = |z: &[f32], x: &mut [f32]| a.adjoint(whole, z, x);
+        solve(a.circulant().unwrap(), &adjoint, eta, y, enough, dual, &mut x);
         // Of (A^T A + eta I) x = A^T y, which no other x satisfies.
         let (mut r, mut left) = (vec![0.0; y.len()], vec![0.0; x.len()]);
         a.apply(whole, &x, &mut r);
@@ -373,26 +380,6 @@ mod tests {
         a.adjoint(whole, &r, &mut left);
         left.iter_mut().zip(&x).for_each(|(l, x)| *l -= eta * x);
         ((dot(&left, &left) / dot(y, y)).sqrt(), dual.iterations() - before)
-    }
-
-    struct Plain<'a>(&'a dyn Degradation);
-
-    impl LinearMap for Plain<'_> {
-        fn spec(&self) -> String {
-            self.0.spec()
-        }
-        fn scene(&self) -> Shape {
-            self.0.scene()
-        }
-        fn measurement(&self) -> Shape {
-            self.0.measurement()
-        }
-        fn apply(&self, x: &[f32], y: &mut [f32]) {
-            self.0.apply(Region::whole(self.0.scene()), x, y);
-        }
-        fn adjoint(&self, y: &[f32], x: &mut [f32]) {
-            self.0.adjoint(Region::whole(self.0.scene()), y, x);
-        }
     }
 
     /// Random values where something is measured.
@@ -430,7 +417,8 @@ mod tests {
             let (y, mut x) = (measurement(&*a, 2), vec![0.0; a.scene().len()]);
             let enough = Enough { share: 1e9, length: 0.0 };
             let mut dual = Dual::default();
-            solve(&Plain(&*a), a.circulant().unwrap(), 0.0, &y, enough, &mut dual, &mut x);
+            let spread = |_: &[f32], _: &mut [f32]| panic!("it is known beyond the window");
+            solve(a.circulant().unwrap(), &spread, 0.0, &y, enough, &mut dual, &mut x);
             assert_eq!(dual.iterations(), 0);
             let mut r = vec![0.0; y.len()];
             a.apply(Region::whole(a.scene()), &x, &mut r);
@@ -444,11 +432,14 @@ mod tests {
     fn borders_take_an_iteration_or_two() {
         for spec in ["blur:kernel", "blur:sharp"] {
             let a = build(spec);
-            assert!(a.circulant().unwrap().bands(0.1).is_some());
+            let (c, window) = a.circulant().unwrap();
+            assert!(c.bands(window, 0.1).is_some());
             let (_, found) = solved(&*a, 1e-3, 0.05, &measurement(&*a, 4), &mut Dual::default());
             assert!(found <= 2, "{spec}: {found}");
         }
-        assert!(build("blur:sharp+mask:gaps").circulant().unwrap().bands(0.1).is_none());
+        let holes = build("blur:sharp+mask:gaps");
+        let (c, window) = holes.circulant().unwrap();
+        assert!(c.bands(window, 0.1).is_none());
     }
 
     #[test]
