@@ -18,7 +18,8 @@ use ddnm::prior::{self, Model, Prior};
 use ddnm::sampler::defaults;
 use walk::{estimate, left, part};
 
-const SPECS: [&str; 4] = [
+const SPECS: [&str; 5] = [
+    "blur:motion+mask:half",
     "blur:motion",
     "blur:motion+sr:2",
     "blur:motion+mask:scratches+sr:2",

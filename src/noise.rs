@@ -1,32 +1,11 @@
 //! Noise that depends on nothing but its address: the same normal number for the same
 //! (seed, frame, evaluation, channel, y, x), whatever the tiles, their order or the threads.
-//!
-//! The generator is Philox 4x32-10 (Salmon, Moraes, Dror and Shaw, "Parallel random numbers:
-//! as easy as 1, 2, 3", SC 2011): ten rounds of multiply and exchange over a counter, keyed by
-//! the seed.
+
+use std::sync::OnceLock;
 
 use crate::frame::Region;
-
-const MULTIPLIERS: [u32; 2] = [0xD251_1F53, 0xCD9E_8D57];
-const WEYL: [u32; 2] = [0x9E37_79B9, 0xBB67_AE85];
-
-/// Philox 4x32-10: four random words for a counter and a key.
-pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
-    for round in 0..10 {
-        if round > 0 {
-            key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
-        }
-        let a = u64::from(MULTIPLIERS[0]) * u64::from(counter[0]);
-        let b = u64::from(MULTIPLIERS[1]) * u64::from(counter[2]);
-        counter = [
-            (b >> 32) as u32 ^ counter[1] ^ key[0],
-            b as u32,
-            (a >> 32) as u32 ^ counter[3] ^ key[1],
-            a as u32,
-        ];
-    }
-    counter
-}
+pub use crate::kernels::philox;
+use crate::kernels::{Isa, normal_pair, normals};
 
 /// One field of standard normal noise over a whole frame, evaluated where it is needed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,11 +18,13 @@ pub struct NoiseField {
 }
 
 impl NoiseField {
-    /// The random words at one address.
-    fn words(&self, channel: usize, y: usize, x: usize) -> [u32; 4] {
-        let key = [self.seed as u32, (self.seed >> 32) as u32];
+    fn key(&self) -> [u32; 2] {
+        [self.seed as u32, (self.seed >> 32) as u32]
+    }
+
+    fn counter(&self, channel: usize, y: usize, x: usize) -> [u32; 4] {
         let stream = u32::from(self.draw) << 16 | (channel as u32 & 0xffff);
-        philox([x as u32, y as u32, self.frame, stream], key)
+        [x as u32, y as u32, self.frame, stream]
     }
 
     /// A Poisson number of this mean at one address, `[channel, y, x]`: how many electrons come
@@ -58,7 +39,7 @@ impl NoiseField {
             return (mean + mean.sqrt() * z + (z * z - 1.0) / 6.0).max(0.0);
         }
         // The first count whose cumulative probability reaches a uniform number.
-        let u = uniform(self.words(channel, y, x));
+        let u = uniform(philox(self.counter(channel, y, x), self.key()));
         let mut probability = (-mean).exp();
         let (mut count, mut sum) = (0.0, probability);
         while sum < u && count < 10.0 * MANY {
@@ -71,24 +52,31 @@ impl NoiseField {
 
     /// The standard normal number at one address.
     pub fn at(&self, channel: usize, y: usize, x: usize) -> f32 {
-        // Two neighbours in x share one block: the cosine and the sine of Box and Muller.
-        let words = self.words(channel, y, x / 2);
-        let u = uniform(words);
-        let angle = f64::from(words[2]) / 4_294_967_296.0 * std::f64::consts::TAU;
-        let radius = (-2.0 * u.ln()).sqrt();
-        (radius * if x.is_multiple_of(2) { angle.cos() } else { angle.sin() }) as f32
+        // Two neighbours in x share one counter.
+        normal_pair(self.counter(channel, y, x / 2), self.key())[x % 2]
     }
 
     /// Fills `out`, `[channels, region.height, region.width]`, with the field over `region`.
     pub fn fill(&self, region: Region, channels: usize, out: &mut [f32]) {
+        let isa = isa();
         let rows = out.chunks_exact_mut(region.width).take(channels * region.height);
         for (i, row) in rows.enumerate() {
             let (c, y) = (i / region.height, region.y + i % region.height);
-            for (x, v) in row.iter_mut().enumerate() {
-                *v = self.at(c, y, region.x + x);
-            }
+            // Half a pair may stand at either end.
+            let (head, rest) = row.split_at_mut(region.x % 2);
+            let (pairs, tail) = rest.split_at_mut(rest.len() / 2 * 2);
+            let first = region.x + head.len();
+            head.iter_mut().for_each(|v| *v = self.at(c, y, region.x));
+            normals(isa, self.counter(c, y, first / 2), self.key(), pairs);
+            tail.iter_mut().for_each(|v| *v = self.at(c, y, first + pairs.len()));
         }
     }
+}
+
+/// All paths give the same bits; this is the fastest, or the one that is pinned.
+fn isa() -> Isa {
+    static CHOSEN: OnceLock<Isa> = OnceLock::new();
+    *CHOSEN.get_or_init(|| Isa::choose().unwrap_or(Isa::Portable))
 }
 
 /// A number in `(0, 1]` of 53 bits: its logarithm is finite.
@@ -100,23 +88,6 @@ fn uniform(words: [u32; 4]) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// Known answers of the Philox paper's reference test vectors (kat_vectors, philox4x32 10).
-    #[test]
-    fn philox_gives_the_published_answers() {
-        assert_eq!(philox([0; 4], [0; 2]), [0x6627_e8d5, 0xe169_c58d, 0xbc57_ac4c, 0x9b00_dbd8]);
-        assert_eq!(
-            philox([u32::MAX; 4], [u32::MAX; 2]),
-            [0x408f_276d, 0x41c8_3b0e, 0xa20b_c7c6, 0x6d54_51fd]
-        );
-        assert_eq!(
-            philox(
-                [0x243f_6a88, 0x85a3_08d3, 0x1319_8a2e, 0x0370_7344],
-                [0xa409_3822, 0x299f_31d0]
-            ),
-            [0xd16c_fe09, 0x94fd_cceb, 0x5001_e420, 0x2412_6ea1]
-        );
-    }
 
     #[test]
     fn the_field_is_standard_normal_and_uncorrelated() {
@@ -161,10 +132,16 @@ mod tests {
     #[test]
     fn a_part_of_the_field_equals_the_same_part_of_the_whole() {
         let field = NoiseField { seed: 1, frame: 2, draw: 0 };
-        let part = Region { y: 3, x: 5, height: 4, width: 7 };
-        let mut v = vec![0.0; 2 * 28];
-        field.fill(part, 2, &mut v);
-        assert_eq!(v[28 + 2 * 7 + 4], field.at(1, 5, 9));
+        // Pairs of neighbours may be cut at either end.
+        for (x, width) in [(5, 7), (4, 7), (5, 8), (4, 8), (5, 1), (4, 1)] {
+            let part = Region { y: 3, x, height: 4, width };
+            let mut v = vec![0.0; 2 * part.shape(1).len()];
+            field.fill(part, 2, &mut v);
+            for (i, v) in v.iter().enumerate() {
+                let (row, column) = (i / width, i % width);
+                assert_eq!(*v, field.at(row / 4, 3 + row % 4, x + column));
+            }
+        }
         assert_ne!(field.at(0, 5, 9), NoiseField { draw: 1, ..field }.at(0, 5, 9));
         assert_ne!(field.at(0, 5, 9), NoiseField { frame: 3, ..field }.at(0, 5, 9));
         assert_ne!(field.at(0, 5, 9), NoiseField { seed: 2, ..field }.at(0, 5, 9));

@@ -1,5 +1,6 @@
 //! The arithmetic of the network: convolutions, norms and what stands between them, written once
-//! over vectors of one instruction set ([`simd::Simd`]) and chosen at run time ([`Isa`]).
+//! over vectors of one instruction set ([`simd::Simd`]) and chosen at run time ([`Isa`]); and the
+//! normal numbers of draws.
 //!
 //! Pictures are channels-last with a border of zeros ([`Grid`]), so that a convolution is a matrix
 //! product whose rows are runs of memory as they lie: nothing is gathered.
@@ -19,6 +20,7 @@ mod grid;
 mod isa;
 #[cfg(target_arch = "aarch64")]
 mod neon;
+mod normal;
 mod pack;
 mod peak;
 mod pointwise;
@@ -41,6 +43,7 @@ pub use conv::{Conv, conv};
 pub use conv_int8::{ConvInt8, MOST_INPUTS, conv_int8};
 pub use grid::{CHANNEL_STEP, Grid, View, round_up};
 pub use isa::Isa;
+pub use normal::{normal_pair, normals, philox};
 pub use pack::{Weights, arrange, blocks};
 pub use peak::peak;
 pub use pointwise::{add, moments, pointwise};
