@@ -11,6 +11,8 @@
 use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 
+use rustfft::num_complex::Complex;
+
 thread_local! {
     static LENT: RefCell<Option<Scratch>> = const { RefCell::new(None) };
 }
@@ -19,6 +21,7 @@ thread_local! {
 #[derive(Default)]
 pub struct Scratch {
     floats: Shelf<f32>,
+    complex: Shelf<Complex<f32>>,
     indices: Shelf<usize>,
 }
 
@@ -49,6 +52,7 @@ impl Scratch {
     /// Makes each place as large as that of `other`.
     pub fn cover(&mut self, other: &Scratch) {
         self.floats.cover(&other.floats);
+        self.complex.cover(&other.complex);
         self.indices.cover(&other.indices);
     }
 }
@@ -92,6 +96,12 @@ impl Item for f32 {
     }
 }
 
+impl Item for Complex<f32> {
+    fn shelf(scratch: &mut Scratch) -> &mut Shelf<Complex<f32>> {
+        &mut scratch.complex
+    }
+}
+
 impl Item for usize {
     fn shelf(scratch: &mut Scratch) -> &mut Shelf<usize> {
         &mut scratch.indices
@@ -99,6 +109,7 @@ impl Item for usize {
 }
 
 /// A vector that goes back to where it was taken from.
+#[derive(Default)]
 pub struct Buffer<T: Item> {
     data: Vec<T>,
     /// Its place in the thread's scratch, if there is one.
@@ -108,27 +119,44 @@ pub struct Buffer<T: Item> {
 impl<T: Item> Buffer<T> {
     /// An empty one.
     pub fn new() -> Buffer<T> {
+        let mut buffer = Buffer::taken();
+        buffer.data.clear();
+        buffer
+    }
+
+    /// With what was in it last.
+    fn taken() -> Buffer<T> {
         let taken = LENT.with_borrow_mut(|lent| lent.as_mut().map(|s| T::shelf(s).take()));
         match taken {
-            None => Buffer { data: Vec::new(), place: None },
-            Some((at, mut data)) => {
-                data.clear();
-                Buffer { data, place: Some(at) }
-            }
+            None => Buffer::default(),
+            Some((at, data)) => Buffer { data, place: Some(at) },
         }
     }
 
     /// One of `len` values, all 0.
     pub fn zeros(len: usize) -> Buffer<T> {
         let mut buffer = Buffer::new();
-        if buffer.data.capacity() == 0 {
-            // Memory that the system clears need not be cleared again.
-            buffer.data = vec![T::default(); len];
-        } else {
-            buffer.data.reserve_exact(len);
-            buffer.data.resize(len, T::default());
-        }
+        buffer.grow(len);
         buffer
+    }
+
+    /// One of `len` values of any kind, for work that writes all of them before it reads any.
+    pub fn any(len: usize) -> Buffer<T> {
+        let mut buffer = Buffer::taken();
+        buffer.data.truncate(len);
+        buffer.grow(len);
+        buffer
+    }
+
+    /// To `len` values, those that are new 0.
+    fn grow(&mut self, len: usize) {
+        if self.data.capacity() == 0 {
+            // Memory that the system clears need not be cleared again.
+            self.data = vec![T::default(); len];
+        } else {
+            self.data.reserve_exact(len - self.data.len());
+            self.data.resize(len, T::default());
+        }
     }
 
     /// One of `len` values that come one after another.
@@ -154,6 +182,24 @@ impl<T: Item> DerefMut for Buffer<T> {
     }
 }
 
+impl<'a, T: Item> IntoIterator for &'a Buffer<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.data.iter()
+    }
+}
+
+impl<'a, T: Item> IntoIterator for &'a mut Buffer<T> {
+    type Item = &'a mut T;
+    type IntoIter = std::slice::IterMut<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.data.iter_mut()
+    }
+}
+
 impl<T: Item> Drop for Buffer<T> {
     fn drop(&mut self) {
         let Some(at) = self.place else { return };
@@ -165,6 +211,11 @@ impl<T: Item> Drop for Buffer<T> {
             }
         });
     }
+}
+
+/// `len` floats of any value, for work that writes all of them before it reads any.
+pub fn any(len: usize) -> Buffer<f32> {
+    Buffer::any(len)
 }
 
 /// `len` floats, all 0.
@@ -189,6 +240,8 @@ mod tests {
             let mut third = zeros(large / 2);
             assert!(third.as_ptr() == at && third.iter().all(|v| *v == 0.0));
             third.fill(7.0);
+            drop(third);
+            assert_eq!(any(large / 2 + 1)[..large / 2], vec![7.0; large / 2]);
             at
         };
         let large = Scratch::lend(&mut scratch, || work(100));

@@ -14,6 +14,7 @@ use rustfft::num_complex::Complex;
 use super::fourier::Grid;
 use super::torus::Window;
 use crate::frame::Shape;
+use crate::scratch::Buffer;
 
 /// Factors of a band of rows and of a band of columns.
 pub struct Bands {
@@ -94,7 +95,7 @@ impl Bands {
     pub fn solve(&self, v: &[f32], out: &mut [f32]) {
         let plane = self.torus.plane();
         let longest = [&self.rows, &self.columns].map(|band| band.lines.1 * band.length);
-        let mut buffer = vec![Complex::default(); longest[0].max(longest[1])];
+        let mut buffer = Buffer::any(longest[0].max(longest[1]));
         for (v, out) in v.chunks(2 * plane).zip(out.chunks_mut(2 * plane)) {
             self.pass(&self.rows, |line, i| line * self.torus.width + i, v, out, &mut buffer);
             self.pass(&self.columns, |line, i| i * self.torus.width + line, v, out, &mut buffer);

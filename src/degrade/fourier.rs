@@ -6,6 +6,7 @@ use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 
 use crate::frame::Shape;
+use crate::scratch::Buffer;
 
 /// Fourier transforms of complex pictures of one size.
 pub struct Grid {
@@ -87,8 +88,8 @@ impl Grid {
         let (from, from_shape, from_at) = from;
         let (to, to_shape, to_at) = to;
         let width = self.width;
-        let mut buffer = vec![Complex::default(); self.height * width];
-        let mut scratch = vec![Complex::default(); self.row_scratch()];
+        let mut buffer = Buffer::any(self.height * width);
+        let mut scratch = Buffer::any(self.row_scratch());
         // A real kernel treats the two parts of a complex picture alike: two channels at a time.
         let pairs = from.chunks(2 * from_shape.plane());
         for (from, to) in pairs.zip(to.chunks_mut(2 * to_shape.plane())) {
@@ -98,12 +99,18 @@ impl Grid {
                 continue;
             }
             // Each row is transformed while it is near; the others are 0 and stay so.
-            buffer.fill(Complex::default());
             let (re, im) = from.split_at(from_shape.plane());
             let rows = re.chunks(from_shape.width).zip(im.chunks(from_shape.width));
-            let lines = buffer.chunks_mut(width).skip(from_at.0);
+            let used = from_at.0..from_at.0 + from_shape.height;
+            buffer[..used.start * width].fill(Complex::default());
+            buffer[used.end * width..].fill(Complex::default());
+            let lines = buffer[used.start * width..].chunks_mut(width);
             for (line, (re, im)) in lines.zip(rows) {
-                let values = line[from_at.1..].iter_mut().zip(re).zip(im);
+                let (before, rest) = line.split_at_mut(from_at.1);
+                let (values, after) = rest.split_at_mut(from_shape.width);
+                before.fill(Complex::default());
+                after.fill(Complex::default());
+                let values = values.iter_mut().zip(re).zip(im);
                 values.for_each(|((c, re), im)| *c = Complex::new(*re, *im));
                 self.rows[0].process_with_scratch(line, &mut scratch);
             }
@@ -131,10 +138,12 @@ impl Grid {
         let (from, from_shape, (top, left)) = from;
         let (to, to_shape, to_at) = to;
         let (width, half) = (self.width, self.width / 2 + 1);
-        let mut scratch = vec![Complex::default(); self.row_scratch()];
-        let mut pair = vec![Complex::default(); width];
-        let mut spectra = vec![Complex::default(); self.height * half];
-        let none = vec![Complex::default(); half];
+        let mut scratch = Buffer::any(self.row_scratch());
+        let mut pair = Buffer::any(width);
+        let mut spectra = Buffer::any(self.height * half);
+        let none = Buffer::zeros(half);
+        spectra[..top * half].fill(Complex::default());
+        spectra[(top + from_shape.height) * half..].fill(Complex::default());
         let rows = from.chunks(2 * from_shape.width);
         for (two, out) in rows.zip(spectra[top * half..].chunks_mut(2 * half)) {
             pair.fill(Complex::default());
@@ -206,8 +215,8 @@ impl Grid {
         work: impl Fn(usize, &mut [Complex<f32>], &mut [Complex<f32>]),
     ) {
         let scratch = self.columns.iter().map(|c| c.get_inplace_scratch_len()).max().unwrap_or(0);
-        let mut scratch = vec![Complex::default(); scratch];
-        let mut columns = vec![Complex::default(); COLUMNS * self.height];
+        let mut scratch = Buffer::any(scratch);
+        let mut columns = Buffer::any(COLUMNS * self.height);
         for left in (0..width).step_by(COLUMNS) {
             let count = COLUMNS.min(width - left);
             for (i, row) in picture.chunks(width).enumerate() {

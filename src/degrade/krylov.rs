@@ -13,7 +13,7 @@
 use super::lanczos::lanczos;
 use super::torus::{self, Enough};
 use super::{LinearMap, Working};
-use crate::scratch::Scratch;
+use crate::scratch::{Scratch, any, zeros};
 
 /// What conjugate gradients take along from one step of a restoration to the next: the solution
 /// `z` of `x = A^T z`, and the noise of the measurement, which says when they may stop.
@@ -83,16 +83,16 @@ pub fn pinv<M: LinearMap + ?Sized>(
             };
             let eta = eta.max(floor);
             let enough = Enough { share, length: dual.content(y) };
-            match map.circulant() {
+            // What is taken for a moment is taken in each iteration.
+            Scratch::lend(&mut Some(Scratch::default()), || match map.circulant() {
                 Some(behind) => {
                     torus::solve(behind, &|z, x| map.adjoint(z, x), eta, y, enough, dual, x);
                 }
-                // What the map takes for a moment, it takes in each iteration.
-                None => Scratch::lend(&mut Some(Scratch::default()), || {
+                None => {
                     conjugate_gradients(map, y, eta, enough, dual);
                     map.adjoint(&dual.z, x);
-                }),
-            }
+                }
+            });
         }
         None => {
             // A filter of Wiener's is at most 1 / (s^2 + floor) here too: small singular values
@@ -146,9 +146,7 @@ fn conjugate_gradients<M: LinearMap + ?Sized>(
     let enough = (enough.share * enough.share * whole).max(enough.length.powi(2));
     let Dual { z, gram, iterations, .. } = dual;
     let mut r = y.to_vec();
-    let mut m = vec![0.0; y.len()];
-    let mut p = vec![0.0; y.len()];
-    let mut q = vec![0.0; y.len()];
+    let (mut m, mut p, mut q) = (any(y.len()), zeros(y.len()), any(y.len()));
     if z.len() == y.len() {
         // As far along the last solution as is best: never further away than 0 is.
         gram.iter_mut().zip(&*z).for_each(|(g, z)| *g += eta * z);

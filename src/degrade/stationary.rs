@@ -8,6 +8,7 @@ use super::torus::{Behind, Circulant, Power, Window};
 use super::{LinearMap, krylov};
 use crate::frame::Shape;
 use crate::noise::NoiseField;
+use crate::scratch::{Buffer, any, zeros};
 
 /// `A A^T` as a convolution `K` between scalings `D` of its values, `D K D`. As in T. F. Chan's
 /// circulant preconditioners (SIAM J. Sci. Stat. Comput. 9, 1988), but found by asking the map.
@@ -131,7 +132,7 @@ impl Stationary {
         out.copy_from_slice(r);
         out.iter_mut().zip(&self.gains).for_each(|(v, gain)| *v *= scale(*gain));
         let torus = self.window.torus().len();
-        let (mut here, mut there) = (vec![0.0; torus], vec![0.0; torus]);
+        let (mut here, mut there) = (zeros(torus), any(torus));
         self.window.place(out, &mut here);
         self.raise(eta.max(1e-6), Power::Inverse, &here, &mut there);
         self.window.look(&mut there, out);
@@ -172,10 +173,9 @@ impl Stationary {
 
     /// The spectra of the values of all turns. Two are transformed at a time, as the parts of a
     /// complex picture.
-    fn parts(&self, v: &[f32]) -> Vec<Vec<Complex<f32>>> {
+    fn parts(&self, v: &[f32]) -> Vec<Buffer<Complex<f32>>> {
         let (height, width) = (self.grid.height, self.grid.width);
-        let mut parts: Vec<_> =
-            (0..PLACES).map(|_| vec![Complex::default(); height * width]).collect();
+        let mut parts: Vec<_> = (0..PLACES).map(|_| Buffer::any(height * width)).collect();
         for (row, two) in parts.chunks_mut(2).enumerate() {
             let [even, odd] = two else { continue };
             let lines = v.chunks(2 * width).skip(row).step_by(2);
@@ -201,7 +201,7 @@ impl Stationary {
     }
 
     /// The values of all turns from their spectra.
-    fn join(&self, mut parts: Vec<Vec<Complex<f32>>>, out: &mut [f32]) {
+    fn join(&self, mut parts: Vec<Buffer<Complex<f32>>>, out: &mut [f32]) {
         let width = self.grid.width;
         let i = Complex::new(0.0, 1.0);
         for (row, two) in parts.chunks_mut(2).enumerate() {
@@ -278,7 +278,7 @@ impl Group {
     /// Replaces the spectra of the members' values by those of the solution, frequency by
     /// frequency: `L D L^*` of a Hermitian matrix, with pivots of at least `eta` and the part
     /// `least` of the diagonal.
-    fn solve(&self, misfit: f32, eta: f32, least: f32, parts: &mut [Vec<Complex<f32>>]) {
+    fn solve(&self, misfit: f32, eta: f32, least: f32, parts: &mut [Buffer<Complex<f32>>]) {
         let n = parts.len();
         let shift = misfit + eta;
         if let [part] = parts {
@@ -337,7 +337,7 @@ impl Group {
 impl Group {
     /// Replaces the spectra of the members' values by those of their product with the matrix and
     /// `eta I`.
-    fn multiply(&self, eta: f32, parts: &mut [Vec<Complex<f32>>]) {
+    fn multiply(&self, eta: f32, parts: &mut [Buffer<Complex<f32>>]) {
         let n = parts.len();
         if let [part] = parts {
             let values = part.iter_mut().zip(&self.spectra[0]);

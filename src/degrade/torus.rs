@@ -29,6 +29,7 @@ use super::Dual;
 use super::bands::{self, Bands};
 use super::krylov::dot;
 use crate::frame::Shape;
+use crate::scratch::{any, zeros};
 
 /// A convolution `C` on a torus. A map's `A A^T` sees it through a [`Window`].
 pub trait Circulant: Send + Sync {
@@ -231,7 +232,7 @@ pub fn solve(
     x: &mut [f32],
 ) {
     let (len, hidden) = (window.torus.len(), window.hidden());
-    let (mut here, mut there, mut w) = (vec![0.0; len], vec![0.0; len], vec![0.0; len]);
+    let (mut here, mut there, mut w) = (any(len), any(len), any(len));
     let Dual { z: u, gram, iterations, .. } = dual;
     gram.clear();
     if u.len() != hidden {
@@ -240,7 +241,7 @@ pub fn solve(
     }
     window.lay(y, u, &mut here);
     c.filter(eta, Power::Inverse, &here, &mut w);
-    let mut r = vec![0.0; hidden];
+    let mut r = any(hidden);
     window.take(&w, &mut r);
     r.iter_mut().for_each(|r| *r = -*r);
     // What is left is a part of the estimate, or where this is cut to the window, of what it
@@ -250,7 +251,7 @@ pub fn solve(
         false => dot(y, y),
     };
     let goal = (enough.share * enough.share * whole).max(enough.length.powi(2));
-    let (mut m, mut p, mut q) = (vec![0.0; hidden], vec![0.0; hidden], vec![0.0; hidden]);
+    let (mut m, mut p, mut q) = (any(hidden), zeros(hidden), any(hidden));
     let bands = if c.spreads() { c.bands(window, eta) } else { None };
     // The bound on what is left, and how much of it there really was in the last direction.
     let (mut before, mut tightness) = (f64::INFINITY, 1.0);
@@ -296,7 +297,7 @@ pub fn solve(
     }
     drop((m, p, q, r, here, there));
     if !c.spread(&w, x) {
-        let mut z = vec![0.0; y.len()];
+        let mut z = any(y.len());
         window.look(&mut w, &mut z);
         adjoint(&z, x);
     }
