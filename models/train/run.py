@@ -1,6 +1,6 @@
 """From nothing to the shipped files: corpus, training, evaluation, export, plot.
 
-    python run.py OUT [--model NAME]... [--folder DIR]... [--no-packages]
+    python run.py OUT [--model NAME]... [--folder DIR]... [--no-packages] [--program DDNM]
 
 Builds every model of the recipe, or the named ones. Started again after an interruption, it goes on where it was.
 """
@@ -22,7 +22,7 @@ import tasks
 HERE = Path(__file__).parent
 
 
-def build(name, recipe, out, pictures, options):
+def build(name, recipe, out, pictures, program, options):
     """Trains, exports and evaluates one model; its stages go on from one another."""
     model, log = recipe["model"][name], out / f"{name}.csv"
     before = None
@@ -36,6 +36,8 @@ def build(name, recipe, out, pictures, options):
             command = [sys.executable, HERE / "train.py", pictures, run, "--model", name, "--stage", stage,
                        "--log", log, *options]
             command += ["--init", before] if before else []
+            if recipe["stage"][stage].get("unroll"):
+                command += ["--starts", starts(out, pictures, program)]
             subprocess.run(command, check=True)
             done.touch()
         before = run
@@ -46,6 +48,15 @@ def build(name, recipe, out, pictures, options):
     (out / f"{name}.txt").write_text(table)
     subprocess.run([sys.executable, HERE / "plot.py", log, out / f"{name}.svg"], check=True)
     print(table)
+
+
+def starts(out, pictures, program):
+    """The program's own classical starts, for stages that go through restorations."""
+    folder, done = out / "starts", out / "starts.done"
+    if not done.exists():
+        subprocess.run([sys.executable, HERE / "starts.py", pictures, folder, "--program", program], check=True)
+        done.touch()
+    return folder
 
 
 def last(out, recipe, name):
@@ -66,7 +77,7 @@ def main(args):
         corpus.build(pictures, () if args.no_packages else corpus.PACKAGES, args.folder)
     options = ["--recipe", args.recipe] + (["--pause", args.pause] if args.pause else [])
     for name in args.model or recipe["model"]:
-        build(name, recipe, args.out, pictures, options)
+        build(name, recipe, args.out, pictures, args.program, options)
 
 
 if __name__ == "__main__":
@@ -75,6 +86,8 @@ if __name__ == "__main__":
     parser.add_argument("--model", action="append", help="of the recipe; all, unless named")
     parser.add_argument("--folder", action="append", default=[], type=Path)
     parser.add_argument("--no-packages", action="store_true", help="train on the folders alone")
+    parser.add_argument("--program", type=Path, default=HERE.parents[1] / "target/release/ddnm",
+                        help="its classical estimates are what restorations start from in training")
     parser.add_argument("--recipe", type=Path, default=HERE / "recipe.toml")
     parser.add_argument("--pause", type=Path, help="training waits while this file exists")
     arguments = parser.parse_args()
