@@ -8,7 +8,7 @@ use crate::frame::Region;
 use crate::noise::NoiseField;
 use crate::prior::Prior;
 use crate::schedule::Level;
-use crate::scratch::{Buffer, zeros};
+use crate::scratch::{Buffer, any, zeros};
 
 /// Noise draw of the starting state; those of the steps follow it.
 const START: u16 = 0;
@@ -323,7 +323,7 @@ impl Steps<'_> {
         let last = k + 1 == self.settings.levels.len();
         let mut misfit = Misfit::default();
         if last || self.settings.limits.is_some() {
-            let (mut expected, mut gain) = (zeros(len), zeros(len));
+            let (mut expected, mut gain) = (any(len), any(len));
             y.read(measured, &mut expected);
             self.a.dc_gain(region, &mut gain);
             if let Some(limits) = &self.settings.limits {

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use super::grid::Tile;
 use crate::degrade::full_width;
 use crate::frame::{Region, Shape};
-use crate::scratch::{Buffer, zeros};
+use crate::scratch::{Buffer, any};
 
 /// Rows that no strip holds, all of one size; kept only where there will be a next frame.
 pub struct Rack {
@@ -93,7 +93,7 @@ impl Strip {
     /// A planar copy of some rows.
     pub fn rows(&self, rows: std::ops::Range<usize>) -> Buffer<f32> {
         let region = full_width(rows, self.frame);
-        let mut out = zeros(region.shape(self.frame.channels).len());
+        let mut out = any(region.shape(self.frame.channels).len());
         self.read(region, &mut out);
         out
     }
