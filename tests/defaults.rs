@@ -97,6 +97,7 @@ fn start_level_relaxation_and_momentum_pay() {
     };
     let low = |d| Defaults { start: 25.0 / 127.5, end: 0.03, ..d };
     pays("gain:lens", 25.0, 2.0, &low);
+    pays("hadamard:0.25", 25.0, 1.0, &|d| Defaults { relaxation: 1.0, ..d });
     pays("sr:4", 5.0, 0.05, &|d| Defaults { relaxation: 1.0, ..d });
     pays("sr:2", 0.0, 0.1, &|d| Defaults { momentum: 0.0, ..d });
 }

@@ -168,13 +168,15 @@ fn error(found: &[f32], x: &Frame, lost: &[bool]) -> f64 {
 #[test]
 fn saturated_scenes_are_nearer_with_bounds() {
     let prior = crate::prior::bundled().unwrap();
-    for (spec, noise) in [
-        ("sr:2", 0.0),
-        ("sr:2", 5.0),
-        ("bayer:rggb", 5.0),
-        ("sr:2:bicubic", 0.0),
-        ("sr:2:bicubic", 5.0),
-        ("blur:gauss:1.6", 2.0),
+    // Part of the error that may be left.
+    for (spec, noise, most) in [
+        ("sr:2", 0.0, 0.98),
+        ("sr:2", 5.0, 0.98),
+        // Whose prior sees little of what is cut off: single values.
+        ("bayer:rggb", 5.0, 0.995),
+        ("sr:2:bicubic", 0.0, 0.98),
+        ("sr:2:bicubic", 5.0, 0.98),
+        ("blur:gauss:1.6", 2.0, 0.98),
     ] {
         let (a, x, y, lost) = bright(spec, noise);
         for mode in [Mode::Faithful, DRAW] {
@@ -186,7 +188,7 @@ fn saturated_scenes_are_nearer_with_bounds() {
             let [exact, open] = [exact, open].map(|how| go(&a, &y, &prior, &how).unwrap());
             let [before, after] = [&exact, &open].map(|found| error(&found.data, &x, &lost));
             assert!(
-                after < 0.995 * before,
+                after < most * before,
                 "{spec} {noise} {mode:?}: {before} before, {after} after"
             );
         }
