@@ -49,6 +49,14 @@ impl Scratch {
         work()
     }
 
+    /// Runs `work` with what is lent to this thread, or with a new one where nothing is.
+    pub fn provide<T>(work: impl FnOnce() -> T) -> T {
+        match LENT.with_borrow(Option::is_some) {
+            true => work(),
+            false => Scratch::lend(&mut Some(Scratch::default()), work),
+        }
+    }
+
     /// Makes each place as large as that of `other`.
     pub fn cover(&mut self, other: &Scratch) {
         self.floats.cover(&other.floats);

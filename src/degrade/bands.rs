@@ -12,7 +12,7 @@ use rustfft::Fft;
 use rustfft::num_complex::Complex;
 
 use super::fourier::Grid;
-use super::torus::Window;
+use super::window::Window;
 use crate::frame::Shape;
 use crate::scratch::Buffer;
 
@@ -49,7 +49,7 @@ pub fn size(window: &Window) -> Option<usize> {
 pub fn working(window: &Window) -> usize {
     let (torus, borders) = (window.torus(), window.borders().unwrap_or_default());
     let ((_, rows), (_, columns)) = borders;
-    // A band of two channels, and the transforms' own.
+    // A band, and the transforms' own.
     let band = |lines: usize, length: usize| 2 * (lines + 2) * length;
     band(rows, torus.width).max(band(columns, torus.height))
 }
@@ -90,19 +90,17 @@ impl Bands {
         Some(bands)
     }
 
-    /// `out`, near `S^-1 v`, of pictures of the torus; only what the window hides is read and
+    /// `out`, near `S^-1 v`, of a channel of the torus; only what the window hides is read and
     /// written.
     pub fn solve(&self, v: &[f32], out: &mut [f32]) {
-        let plane = self.torus.plane();
         let longest = [&self.rows, &self.columns].map(|band| band.lines.1 * band.length);
         let mut buffer = Buffer::any(longest[0].max(longest[1]));
-        for (v, out) in v.chunks(2 * plane).zip(out.chunks_mut(2 * plane)) {
-            self.pass(&self.rows, |line, i| line * self.torus.width + i, v, out, &mut buffer);
-            self.pass(&self.columns, |line, i| i * self.torus.width + line, v, out, &mut buffer);
-        }
+        let width = self.torus.width;
+        self.pass(&self.rows, |line, i| line * width + i, v, out, &mut buffer);
+        self.pass(&self.columns, |line, i| i * width + line, v, out, &mut buffer);
     }
 
-    /// One band of one or two channels; `at` is where a value of a line lies in a channel.
+    /// One band; `at` is where a value of a line lies in the channel.
     fn pass(
         &self,
         band: &Band,
@@ -111,7 +109,6 @@ impl Bands {
         out: &mut [f32],
         buffer: &mut [Complex<f32>],
     ) {
-        let plane = self.torus.plane();
         let is_rows = std::ptr::eq(band, &self.rows);
         let other = if is_rows { &self.columns } else { &self.rows };
         let shared = |i: usize| other.holds(i);
@@ -120,8 +117,7 @@ impl Bands {
             for (i, c) in values.iter_mut().enumerate() {
                 let place = at(band.line(k), i);
                 let half = if shared(i) { std::f32::consts::FRAC_1_SQRT_2 } else { 1.0 };
-                let second = v.get(plane + place).copied().unwrap_or(0.0);
-                *c = Complex::new(v[place], second) * half;
+                *c = (half * v[place]).into();
             }
         }
         band.solve(buffer);
@@ -132,9 +128,6 @@ impl Bands {
                 // The rows' part comes first.
                 let kept = if shared(i) && !is_rows { 1.0 } else { 0.0 };
                 out[place] = kept * out[place] + half * c.re;
-                if let Some(second) = out.get_mut(plane + place) {
-                    *second = kept * *second + half * c.im;
-                }
             }
         }
     }
@@ -194,14 +187,9 @@ impl Band {
         self.fft[0].process(v);
         let mut b = vec![Complex::default(); n];
         let scale = 1.0 / length as f32;
-        for f in 0..length {
-            // The other half of the frequencies has the conjugate matrices.
-            let mirrored = f > length / 2;
-            let at = if mirrored { length - f } else { f };
-            let factor = &self.factors[at * n * n..][..n * n];
+        for (f, factor) in self.factors.chunks(n * n).enumerate() {
             for (i, b) in b.iter_mut().enumerate() {
-                let value = v[i * length + f] * scale;
-                *b = if mirrored { value.conj() } else { value };
+                *b = v[i * length + f] * scale;
             }
             for i in 0..n {
                 let mut sum = b[i];
@@ -218,7 +206,9 @@ impl Band {
                 b[i] = sum / factor[i * n + i].re;
             }
             for (i, b) in b.iter().enumerate() {
-                v[i * length + f] = if mirrored { b.conj() } else { *b };
+                v[i * length + f] = *b;
+                // The other half of the frequencies has the conjugate matrices and values.
+                v[i * length + (length - f) % length] = b.conj();
             }
         }
         self.fft[1].process(v);

@@ -19,6 +19,8 @@ pub struct Grid {
 
 /// Columns that are worked on together: what two cache lines hold of a row.
 const COLUMNS: usize = 16;
+/// Values between two of them: columns of a power of two would meet in few places of a cache.
+const APART: usize = 8;
 
 impl Grid {
     /// A grid of at least this size, of sides whose transforms are fast.
@@ -31,7 +33,13 @@ impl Grid {
 
     /// Floats of working memory that [`through`](Grid::through) takes.
     pub fn working(&self) -> usize {
-        2 * (self.height * self.width + COLUMNS * self.height)
+        2 * (self.height * self.width + COLUMNS * (self.height + APART))
+    }
+
+    /// The same for a single plane.
+    pub fn working_alone(&self) -> usize {
+        let half = self.width / 2 + 1;
+        2 * (self.height * half + COLUMNS * (self.height + APART) + half + 2 * self.width)
     }
 
     /// The spectrum of a few values at places `(y, x)` of the grid, column by column.
@@ -216,35 +224,64 @@ impl Grid {
     ) {
         let scratch = self.columns.iter().map(|c| c.get_inplace_scratch_len()).max().unwrap_or(0);
         let mut scratch = Buffer::any(scratch);
-        let mut columns = Buffer::any(COLUMNS * self.height);
+        let (height, apart) = (self.height, self.height + APART);
+        let mut columns = Buffer::any(COLUMNS * apart);
         for left in (0..width).step_by(COLUMNS) {
             let count = COLUMNS.min(width - left);
             for (i, row) in picture.chunks(width).enumerate() {
-                for (j, v) in row[left..left + count].iter().enumerate() {
-                    columns[j * self.height + i] = *v;
-                }
+                let values = &row[left..left + count];
+                columns.chunks_mut(apart).zip(values).for_each(|(column, v)| column[i] = *v);
             }
-            for (j, column) in columns.chunks_mut(self.height).take(count).enumerate() {
-                work(left + j, column, &mut scratch);
+            for (j, column) in columns.chunks_mut(apart).take(count).enumerate() {
+                work(left + j, &mut column[..height], &mut scratch);
             }
             for (i, row) in picture.chunks_mut(width).enumerate() {
-                for (j, v) in row[left..left + count].iter_mut().enumerate() {
-                    *v = columns[j * self.height + i];
-                }
+                let values = &mut row[left..left + count];
+                columns.chunks(apart).zip(values).for_each(|(column, v)| *v = column[i]);
             }
         }
     }
 }
 
-/// The smallest number from `n` on without prime factors above 5.
-fn fast_size(n: usize) -> usize {
-    let smooth = |mut n: usize| {
-        for p in [2, 3, 5] {
-            while n.is_multiple_of(p) {
-                n /= p;
-            }
+/// A number of at least `least` whose transform is fast, and which is not much larger: what a grid
+/// has beyond a scene is hidden from the measurement, and has to be solved for.
+fn fast_size(least: usize) -> usize {
+    let dear = |n: usize| Some((n as f64 / least as f64).powi(12) * time_per_value(n)?);
+    let near = (least..=least + least / 8 + 1).filter_map(|n| Some((n, dear(n)?)));
+    let found = near.min_by(|a, b| a.1.total_cmp(&b.1));
+    found.map_or(least.next_power_of_two(), |(n, _)| n)
+}
+
+/// How long the transform of `n` values takes for each of them, in parts of what it is for a
+/// power of two, about, as measured with AVX2; `None` where it is several times as long.
+fn time_per_value(n: usize) -> Option<f64> {
+    let mut rest = n;
+    let mut power = |p: usize| {
+        let mut k = 0;
+        while rest.is_multiple_of(p) {
+            (rest, k) = (rest / p, k + 1);
         }
-        n == 1
+        k
     };
-    (n.max(1)..).find(|&n| smooth(n)).unwrap_or(n)
+    let [twos, threes, fives, sevens, elevens] = [2, 3, 5, 7, 11].map(&mut power);
+    let is_slow = twos == 0 && n > 16 || fives > 2 || sevens > 1 || elevens > 1 || rest > 1;
+    let odd = if twos < 3 { 0.1 } else { 0.0 };
+    let [threes, fives, sevens, elevens] = [threes, fives, sevens, elevens].map(f64::from);
+    let time = 1.0 + 0.05 * threes + 0.17 * fives + 0.25 * sevens + 0.4 * elevens + odd;
+    (!is_slow).then_some(time)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_of_grids_are_fast_and_near() {
+        let found = [1, 9, 300, 405, 486, 610, 625, 650, 4066].map(fast_size);
+        assert_eq!(found, [1, 9, 300, 420, 486, 616, 640, 672, 4096]);
+        for n in 64..3000 {
+            let found = fast_size(n);
+            assert!(found >= n && found <= n + n / 10, "{n}: {found}");
+        }
+    }
 }

@@ -38,6 +38,7 @@ mod torus;
 mod walsh;
 #[cfg(test)]
 mod whole_tests;
+mod window;
 
 pub use bayer::Mosaic;
 pub use blur::{Blur, Kernel};
@@ -58,8 +59,9 @@ pub use rows::{DisjointRows, Stage};
 pub use seen::pinv_seen;
 pub use share::{PROBES, measured_share};
 pub use spec::Spec;
-pub use torus::{Behind, Circulant, Power, Window};
+pub use torus::{Behind, Circulant};
 pub use walsh::{Extent, Walsh};
+pub use window::Window;
 
 use std::ops::Range;
 
@@ -98,6 +100,20 @@ impl Spectrum {
             Spectrum::Flat(max) => max,
             Spectrum::Diagonal { max, .. } | Spectrum::Basis { max, .. } => max,
             Spectrum::Bound { max } => max,
+        }
+    }
+
+    /// That of `factor` times the map.
+    fn times(self, factor: f32) -> Spectrum {
+        match self {
+            Spectrum::Flat(s) => Spectrum::Flat(factor * s),
+            Spectrum::Diagonal { min, max } => {
+                Spectrum::Diagonal { min: factor * min, max: factor * max }
+            }
+            Spectrum::Basis { min, max } => {
+                Spectrum::Basis { min: factor * min, max: factor * max }
+            }
+            Spectrum::Bound { max } => Spectrum::Bound { max: factor * max },
         }
     }
 }

@@ -5,7 +5,8 @@ use rustfft::num_complex::Complex;
 use super::bands::Bands;
 use super::fourier::Grid;
 use super::linear::{share, wiener};
-use super::torus::{Behind, Circulant, Power, Window};
+use super::torus::{Behind, Circulant};
+use super::window::Window;
 use super::{Dual, LinearMap, Spectrum, Working, krylov};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, Shape};
@@ -211,14 +212,14 @@ impl LinearMap for Psf {
 }
 
 impl Circulant for Psf {
-    fn filter(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
+    fn inverse(&self, eta: f32, v: &[f32], out: &mut [f32]) {
         let torus = self.window.torus();
         let (from, to) = ((v, torus, (0, 0)), (out, torus, (0, 0)));
-        let sum = |k: Complex<f32>| k.norm_sqr() + eta;
-        match power {
-            Power::Itself => self.through(from, to, |k| sum(k).into()),
-            Power::Inverse => self.through(from, to, |k| (1.0 / sum(k)).into()),
-        }
+        self.through(from, to, |k| (1.0 / (k.norm_sqr() + eta)).into());
+    }
+
+    fn extremes(&self) -> (f32, f32) {
+        (self.smallest.powi(2), self.row_sum.powi(2))
     }
 
     fn bands(&self, window: &Window, eta: f32) -> Option<Bands> {
@@ -236,7 +237,7 @@ impl Circulant for Psf {
     }
 
     fn working(&self) -> usize {
-        self.grid.working()
+        self.grid.working_alone()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Measurements some values of which say nothing.
 
-use super::torus::{Behind, Circulant, Window};
+use super::torus::{Behind, Circulant};
+use super::window::Window;
 use super::{Degradation, Dual, LinearMap, krylov};
 use crate::frame::{Region, Shape};
 

@@ -4,7 +4,8 @@ use rustfft::num_complex::Complex;
 
 use super::fourier::Grid;
 use super::response::{ALIKE, Response, WEAKEST};
-use super::torus::{Behind, Circulant, Power, Window};
+use super::torus::{Behind, Circulant};
+use super::window::Window;
 use super::{LinearMap, krylov};
 use crate::frame::Shape;
 use crate::noise::NoiseField;
@@ -29,6 +30,15 @@ pub struct Stationary {
     least: f32,
     /// An eigenvalue of `K` as those that decide how fast iterations are.
     typical: f32,
+    /// No eigenvalue of `K` is larger.
+    largest: f32,
+}
+
+/// Which power of `K + eta I`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Power {
+    Itself,
+    Inverse,
 }
 
 /// Places of a pattern and their matrix: spectra of the responses in `members[i]` to
@@ -60,7 +70,7 @@ impl Stationary {
             measurement.width.div_ceil(period) + across.div_ceil(period),
         );
         let (typical, misfit) = (TYPICAL * response.middle(), response.misfit);
-        let groups = groups(&response)
+        let groups: Vec<Group> = groups(&response)
             .into_iter()
             .map(|members| {
                 let pairs = members.iter().enumerate();
@@ -70,12 +80,14 @@ impl Stationary {
                 Group { members: members.clone(), spectra }
             })
             .collect();
+        let largest = groups.iter().map(Group::largest).fold(0.0, f32::max);
         let gains = response.gains;
         let (height, width) = (period * grid.height, period * grid.width);
         let torus = Shape::new(measurement.channels, height, width);
         let window = Window::new(measurement, torus, (0, 0), &gains);
         let least = LEAST;
-        let mut found = Stationary { grid, window, period, groups, gains, misfit, least, typical };
+        let mut found =
+            Stationary { grid, window, period, groups, gains, misfit, least, typical, largest };
         if found.is_itself(map) {
             (found.misfit, found.least, found.gains) = (0.0, 0.0, Vec::new());
         } else {
@@ -94,11 +106,7 @@ impl Stationary {
         v.iter_mut().zip(&self.gains).for_each(|(v, gain)| *v *= gain.ceil());
         let (mut real, mut found) = (vec![0.0; v.len()], vec![0.0; v.len()]);
         map.gram(&v, &mut real);
-        let torus = self.window.torus().len();
-        let (mut here, mut there) = (vec![0.0; torus], vec![0.0; torus]);
-        self.window.place(&v, &mut here);
-        self.raise(0.0, Power::Itself, &here, &mut there);
-        self.window.look(&mut there, &mut found);
+        self.pass(0.0, Power::Itself, &v, &mut found);
         found.iter_mut().zip(&real).for_each(|(found, real)| *found -= real);
         let size = krylov::dot(&v, &v) * f64::from(map.spectrum().map_or(1.0, |s| s.max())).powi(4);
         krylov::dot(&found, &found) <= ITSELF * ITSELF * size
@@ -118,7 +126,7 @@ impl Stationary {
 
     /// Floats of working memory that [`solve`](Stationary::solve) takes.
     pub fn working_to_solve(&self) -> usize {
-        2 * self.window.torus().len() + self.working()
+        2 * self.window.torus().plane() + self.window.measurement().len() + self.working()
     }
 
     /// `out`, near `(A A^T + eta I)^-1 r`.
@@ -129,25 +137,34 @@ impl Stationary {
             true => ((typical + eta) / (gain.max(WEAKEST).powi(2) * typical + eta)).sqrt(),
             false => 0.0,
         };
-        out.copy_from_slice(r);
-        out.iter_mut().zip(&self.gains).for_each(|(v, gain)| *v *= scale(*gain));
-        let torus = self.window.torus().len();
-        let (mut here, mut there) = (zeros(torus), any(torus));
-        self.window.place(out, &mut here);
-        self.raise(eta.max(1e-6), Power::Inverse, &here, &mut there);
-        self.window.look(&mut there, out);
+        let mut scaled = Buffer::collect(r.len(), r.iter().copied());
+        scaled.iter_mut().zip(&self.gains).for_each(|(v, gain)| *v *= scale(*gain));
+        self.pass(eta.max(1e-6), Power::Inverse, &scaled, out);
         out.iter_mut().zip(&self.gains).for_each(|(v, gain)| *v *= scale(*gain));
     }
 
-    /// `out = (K + eta I)^power v` of pictures of the torus.
+    /// `out = P (K + eta I)^power P^T v`, of measurements.
+    fn pass(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
+        let plane = self.window.torus().plane();
+        let (mut here, mut there) = (zeros(plane), any(plane));
+        let measured = self.window.measurement().plane();
+        let channels = v.chunks(measured).zip(out.chunks_mut(measured)).enumerate();
+        for (channel, (v, out)) in channels {
+            self.window.place(v, &mut here);
+            self.raise(eta, power, &here, &mut there);
+            self.window.look(channel, &mut there, out);
+        }
+    }
+
+    /// `out = (K + eta I)^power v` of a channel of the torus.
     fn raise(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
-        let torus = self.window.torus();
         if self.period == 1 {
             let shift = match power {
                 Power::Itself => eta,
                 Power::Inverse => eta + self.misfit,
             };
             let sum = |k: Complex<f32>| k.re.max(0.0) + shift;
+            let torus = self.window.torus();
             let (from, to) = ((v, torus, (0, 0)), (out, torus, (0, 0)));
             let response = &self.groups[0].spectra[0];
             return match power {
@@ -155,20 +172,17 @@ impl Stationary {
                 Power::Inverse => self.grid.through(from, to, response, |k| (1.0 / sum(k)).into()),
             };
         }
-        let planes = v.chunks(torus.plane()).zip(out.chunks_mut(torus.plane()));
-        for (v, out) in planes {
-            let mut parts = self.parts(v);
-            for group in &self.groups {
-                let mut members: Vec<_> =
-                    group.members.iter().map(|place| std::mem::take(&mut parts[*place])).collect();
-                match power {
-                    Power::Itself => group.multiply(eta, &mut members),
-                    Power::Inverse => group.solve(self.misfit, eta, self.least, &mut members),
-                }
-                group.members.iter().zip(members).for_each(|(place, part)| parts[*place] = part);
+        let mut parts = self.parts(v);
+        for group in &self.groups {
+            let mut members: Vec<_> =
+                group.members.iter().map(|place| std::mem::take(&mut parts[*place])).collect();
+            match power {
+                Power::Itself => group.multiply(eta, &mut members),
+                Power::Inverse => group.solve(self.misfit, eta, self.least, &mut members),
             }
-            self.join(parts, out);
+            group.members.iter().zip(members).for_each(|(place, part)| parts[*place] = part);
         }
+        self.join(parts, out);
     }
 
     /// The spectra of the values of all turns. Two are transformed at a time, as the parts of a
@@ -218,15 +232,20 @@ impl Stationary {
 }
 
 impl Circulant for Stationary {
-    fn filter(&self, eta: f32, power: Power, v: &[f32], out: &mut [f32]) {
-        self.raise(eta, power, v, out);
+    fn inverse(&self, eta: f32, v: &[f32], out: &mut [f32]) {
+        self.raise(eta, Power::Inverse, v, out);
+    }
+
+    fn extremes(&self) -> (f32, f32) {
+        (0.0, self.largest)
     }
 
     fn working(&self) -> usize {
-        // The spectra of all turns, of two floats a value.
-        let parts =
-            if self.period == 1 { 0 } else { 2 * PLACES * self.grid.height * self.grid.width };
-        parts + self.grid.working()
+        match self.period {
+            1 => self.grid.working_alone(),
+            // The spectra of all turns, of two floats a value.
+            _ => 2 * PLACES * self.grid.height * self.grid.width + self.grid.working(),
+        }
     }
 }
 
@@ -275,6 +294,13 @@ fn spectrum(grid: &Grid, response: &Response, to: usize, by: usize) -> Vec<Compl
 }
 
 impl Group {
+    /// The largest sum of the eigenvalues of a frequency.
+    fn largest(&self) -> f32 {
+        let diagonal = |i: usize| &self.spectra[i * (i + 1) / 2 + i];
+        let sum = |f: usize| (0..self.members.len()).map(|i| diagonal(i)[f].re).sum::<f32>();
+        (0..diagonal(0).len()).map(sum).fold(0.0, f32::max)
+    }
+
     /// Replaces the spectra of the members' values by those of the solution, frequency by
     /// frequency: `L D L^*` of a Hermitian matrix, with pivots of at least `eta` and the part
     /// `least` of the diagonal.
