@@ -66,6 +66,13 @@ impl Region {
     }
 }
 
+/// The first value that is not finite, if there is one.
+pub fn not_finite(values: &[f32]) -> Option<f32> {
+    // Without an early end it is vectors of values that are looked at.
+    let all = values.iter().fold(true, |all, v| all & v.is_finite());
+    if all { None } else { values.iter().copied().find(|v| !v.is_finite()) }
+}
+
 /// Copies `region` of a planar picture of `shape` into `out`, `[channels, region.height, region.width]`.
 pub fn crop(data: &[f32], shape: Shape, region: Region, out: &mut [f32]) {
     for c in 0..shape.channels {

@@ -119,7 +119,7 @@ impl<'a> Prepared<'a> {
     /// after each step.
     pub fn restore(&self, y: &Frame, progress: OnProgress) -> Result<(Frame, Traffic)> {
         sampler::check(self.a, y.shape, self.model, self.settings)?;
-        if let Some(bad) = y.data.iter().find(|v| !v.is_finite()) {
+        if let Some(bad) = crate::frame::not_finite(&y.data) {
             return Err(Error::shape("measurement", "finite values", bad));
         }
         let (a, settings) = (self.a, self.settings);

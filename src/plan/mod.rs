@@ -149,12 +149,11 @@ fn memory(job: &Job, grids: &[Grid], threads: usize, band: usize) -> Result<Memo
         threads,
         blends: job.settings.generative < 1.0,
         draws: job.settings.mode != Mode::Faithful,
-        looks_back: job.settings.mode != Mode::Faithful || job.settings.momentum > 0.0,
         exactly: job.settings.sigma_y == 0.0,
         values_differ: job.settings.camera.is_some() || job.settings.limits.is_some(),
         loosens: job.settings.limits.is_some() && a.rows_overlap(),
     };
-    let network = used * (engine as u64 + rows::tile_bytes(a, core, way.looks_back));
+    let network = used * (engine as u64 + rows::tile_bytes(a, core));
     Ok(Memory {
         program: PROGRAM + CODING + (used - 1) * (THREAD + rows::kept(a)) + CODED_ROWS * row,
         model: job.prior.held_bytes(),

@@ -22,8 +22,6 @@ pub struct Way {
     pub blends: bool,
     /// Whether noise is drawn.
     pub draws: bool,
-    /// Whether a step looks at the state before it.
-    pub looks_back: bool,
     /// Whether the measurement has no noise, so that the last pass makes it exact.
     pub exactly: bool,
     /// Whether measured values differ in their noise, or in whether they say something.
@@ -142,15 +140,14 @@ pub fn kept(a: &dyn Degradation) -> u64 {
     FLOAT * (values + support * measurement.channels * measurement.width) as u64
 }
 
-/// Bytes that a thread holds for the core of a tile of `pixels`: the `state` before, if it is
-/// looked at; what becomes of it, and the correction; the residual. Where the projection is one of
-/// the whole frame, only what becomes of it.
-pub fn tile_bytes(a: &dyn Degradation, pixels: usize, state: bool) -> u64 {
+/// Bytes that a thread holds for the core of a tile of `pixels`: what becomes of it, and the
+/// correction; the residual. Where the projection is one of the whole frame, only what becomes of it.
+pub fn tile_bytes(a: &dyn Degradation, pixels: usize) -> u64 {
     let values = (pixels * a.scene().channels) as u64;
     if a.reach() == Reach::Global {
         return FLOAT * values;
     }
-    FLOAT * (if state { 3 } else { 2 } * values + measured_share(a, values))
+    FLOAT * (2 * values + measured_share(a, values))
 }
 
 /// Of so many values of the scene, how many a measurement has.

@@ -47,18 +47,17 @@ pub fn projection(a: &dyn Degradation, way: &Way) -> u64 {
     let noise = 2 * measured * u64::from(way.values_differ);
     // Kinds of noise of a draw: the new one, the prior's, and what becomes of them, which is
     // corrected too where the measurement has noise.
-    let drawn = if way.draws { 2 * scene } else { 0 };
-    let outcome = if way.draws { scene } else { 0 };
-    // Noise that goes through the system with the residual, and what says something.
     let bridged = way.draws && !way.exactly && a.is_iterative();
-    let bridge = if bridged { 3 * measured } else { 0 };
-    let corrected = scene + inverse + outcome + bridge;
-    // The last step looks at what light each value has, and only a draw's at the state before.
+    let (drawn, outcome) = match (way.draws, bridged) {
+        (false, _) => (0, 0),
+        // That new noise goes through the system with the residual, in the place of a correction.
+        (_, true) => (scene, if way.loosens { measured } else { 0 }),
+        (_, false) => (2 * scene, scene),
+    };
+    let corrected = scene + inverse + outcome;
+    // The last step looks at what light each value has.
     let gains = kept + 2 * measured + scene + forward;
-    let before = |looks: bool| if looks { scene } else { 0 };
-    let early = before(way.looks_back) + if way.loosens { gains.max(corrected) } else { corrected };
-    let last = before(way.draws) + gains.max(corrected);
-    FLOAT * (scene + noise + measured + drawn + early.max(last))
+    FLOAT * (scene + noise + measured + drawn + gains.max(corrected))
 }
 
 /// Of the last pass, the rounding and the certificate.

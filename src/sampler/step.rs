@@ -165,18 +165,13 @@ impl Steps<'_> {
         if k + 1 < self.settings.levels.len() { self.settings.momentum } else { 0.0 }
     }
 
-    /// Whether step `k` looks at the state that the prior's estimate was made from.
-    pub fn looks_back(&self, k: usize) -> bool {
-        self.settings.mode != Mode::Faithful || self.momentum(k) > 0.0
-    }
-
     /// The new noise of step `k`.
     pub fn field(&self, k: usize, seed: u64) -> NoiseField {
         NoiseField { seed, frame: self.settings.frame, draw: START + 1 + k as u16 }
     }
 
     /// Takes step `k` on `region`: on entry `x0` is the prior's estimate and `state` what it was
-    /// made from (where the step [looks back](Steps::looks_back)); on return `x0` is the next state.
+    /// made from; on return `x0` is the next state.
     /// `y` holds the measurement of the region. Returns the misfit of the prior's estimate in the
     /// last step.
     pub fn advance(
@@ -184,7 +179,7 @@ impl Steps<'_> {
         k: usize,
         region: Region,
         y: &Strip,
-        state: &[f32],
+        state: &Strip,
         x0: &mut [f32],
         buffers: &mut Buffers,
     ) -> Misfit {
@@ -202,7 +197,7 @@ impl Steps<'_> {
                 let misfit = self.project(k, region, y, &weight, x0, buffers);
                 let momentum = self.momentum(k);
                 if momentum > 0.0 {
-                    x0.iter_mut().zip(state).for_each(|(x, from)| *x += momentum * (*x - from));
+                    state.with(region, x0, |x, from| *x += momentum * (*x - from));
                 }
                 misfit
             }
@@ -319,7 +314,7 @@ impl Steps<'_> {
         let Buffers { residual, values, .. } = buffers;
         let residual = room(residual, len);
         self.a.apply(region, x0, residual);
-        y.minus(measured, residual);
+        y.with(measured, residual, |v, own| *v = own - *v);
         let last = k + 1 == self.settings.levels.len();
         let mut misfit = Misfit::default();
         if last || self.settings.limits.is_some() {
@@ -370,24 +365,27 @@ impl Steps<'_> {
         next: Level,
         eta: f64,
         field: NoiseField,
-        state: &[f32],
+        state: &Strip,
         x0: &mut [f32],
         buffers: &mut Buffers,
     ) -> Misfit {
         let channels = self.a.scene().channels;
         let (signal, noise) = (level.signal() as f32, level.noise() as f32);
-        let mut z = zeros(x0.len());
+        let mut z = any(x0.len());
         field.fill(region, channels, &mut z);
-        // The noise that the prior sees in the state.
-        let eps = state.iter().zip(&*x0).map(|(x, x0)| (x - signal * x0) / noise);
-        let eps = Buffer::collect(x0.len(), eps);
         let null = Amplitudes::null(next, eta);
-        let unmeasured = z.iter().zip(&*eps);
-        let unmeasured = unmeasured.map(|(z, e)| null.fresh as f32 * z + null.kept as f32 * e);
-        let mut noise_out = Buffer::collect(x0.len(), unmeasured);
+        let unmeasured = |z: f32, eps: f32| null.fresh as f32 * z + null.kept as f32 * eps;
+        // The noise that the prior sees in the state.
+        let mut eps = any(x0.len());
+        state.read(region, &mut eps);
+        eps.iter_mut().zip(&*x0).for_each(|(x, x0)| *x = (*x - signal * x0) / noise);
         if self.a.is_iterative() && self.settings.sigma_y > 0.0 {
-            return self.bridge(k, y, next, field, &noise_out, x0, buffers);
+            z.iter_mut().zip(&*eps).for_each(|(z, eps)| *z = unmeasured(*z, *eps));
+            drop(eps);
+            return self.bridge(k, y, next, field, &z, x0, buffers);
         }
+        let noise_out = z.iter().zip(&*eps).map(|(z, eps)| unmeasured(*z, *eps));
+        let mut noise_out = Buffer::collect(x0.len(), noise_out);
         let range = |s: f32, sigma_y: f64| match sigma_y == 0.0 {
             true => Amplitudes::null(next, eta),
             false => ddnm_plus(f64::from(s), sigma_y, next, eta),

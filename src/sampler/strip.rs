@@ -45,6 +45,15 @@ impl Strip {
         Strip { frame, first: 0, rows: VecDeque::new() }
     }
 
+    /// All rows of a planar frame.
+    #[cfg(test)]
+    pub fn of(frame: Shape, data: &[f32]) -> Strip {
+        let mut strip = Strip::new(frame);
+        strip.grow(frame.height, &mut Rack::new(frame, false));
+        strip.write(Region::whole(frame), data);
+        strip
+    }
+
     /// Makes room for rows up to `end`; what they hold must be written before it is read.
     pub fn grow(&mut self, end: usize, rack: &mut Rack) {
         while self.end() < end {
@@ -98,35 +107,30 @@ impl Strip {
         out
     }
 
+    /// The rows of a rectangle, channel by channel as they lie in a planar copy of it.
+    fn rows_in(&self, region: Region) -> impl Iterator<Item = &[f32]> {
+        (0..self.frame.channels).flat_map(move |c| {
+            let from = c * self.frame.width + region.x;
+            let rows = region.y - self.first..region.y - self.first + region.height;
+            rows.map(move |row| &self.rows[row][from..from + region.width])
+        })
+    }
+
     /// Reads a planar rectangle.
     pub fn read(&self, region: Region, out: &mut [f32]) {
-        for c in 0..self.frame.channels {
-            for i in 0..region.height {
-                let from = c * self.frame.width + region.x;
-                let to = (c * region.height + i) * region.width;
-                out[to..to + region.width].copy_from_slice(
-                    &self.rows[region.y + i - self.first][from..from + region.width],
-                );
-            }
+        self.with(region, out, |v, own| *v = own);
+    }
+
+    /// Changes each of `values`, a planar rectangle, by what it holds there.
+    pub fn with(&self, region: Region, values: &mut [f32], change: impl Fn(&mut f32, f32)) {
+        for (values, own) in values.chunks_mut(region.width).zip(self.rows_in(region)) {
+            values.iter_mut().zip(own).for_each(|(v, own)| change(v, *own));
         }
     }
 
-    /// Takes `values`, a planar rectangle, away from what it holds there.
-    pub fn minus(&self, region: Region, values: &mut [f32]) {
-        for c in 0..self.frame.channels {
-            for i in 0..region.height {
-                let from = c * self.frame.width + region.x;
-                let own = &self.rows[region.y + i - self.first][from..from + region.width];
-                let to = (c * region.height + i) * region.width;
-                let values = &mut values[to..to + region.width];
-                values.iter_mut().zip(own).for_each(|(v, own)| *v = own - *v);
-            }
-        }
-    }
-
-    /// Reads a tile's window, `[channels, rows.size, columns.size]`; beyond the frame's far
-    /// edges the picture is mirrored.
-    pub fn read_window(&self, tile: &Tile, out: &mut [f32]) {
+    /// Reads a tile's window, `[channels, rows.size, columns.size]`, `scale` times; beyond the
+    /// frame's far edges the picture is mirrored.
+    pub fn read_window(&self, tile: &Tile, scale: f32, out: &mut [f32]) {
         let (height, width) = (tile.rows.size, tile.columns.size);
         let inside = width.min(self.frame.width - tile.columns.window);
         for c in 0..self.frame.channels {
@@ -135,9 +139,11 @@ impl Strip {
                 let row = &self.rows[y - self.first][c * self.frame.width..][..self.frame.width];
                 let to = (c * height + i) * width;
                 let out = &mut out[to..to + width];
-                out[..inside].copy_from_slice(&row[tile.columns.window..][..inside]);
-                for (j, v) in out.iter_mut().enumerate().skip(inside) {
-                    *v = row[mirror(tile.columns.window + j, self.frame.width)];
+                let (here, beyond) = out.split_at_mut(inside);
+                let from = &row[tile.columns.window..];
+                here.iter_mut().zip(from).for_each(|(v, from)| *v = scale * from);
+                for (j, v) in beyond.iter_mut().enumerate() {
+                    *v = scale * row[mirror(tile.columns.window + inside + j, self.frame.width)];
                 }
             }
         }
@@ -171,7 +177,7 @@ mod tests {
         strip.write(Region::whole(frame), &data);
         let span = |end| Span { core: 0, core_end: end, window: 0, size: 4 };
         let mut out = vec![0.0; 32];
-        strip.read_window(&Tile { rows: span(2), columns: span(3) }, &mut out);
+        strip.read_window(&Tile { rows: span(2), columns: span(3) }, 1.0, &mut out);
         assert_eq!(out[..4], [0.0, 1.0, 2.0, 1.0]);
         assert_eq!(out[4..8], [3.0, 4.0, 5.0, 4.0]);
         assert_eq!(out[8..12], [0.0, 1.0, 2.0, 1.0]);

@@ -16,7 +16,7 @@ use super::worker::{Stage, Worker};
 use super::{Finished, Misfit, OnFinished, OnProgress, Progress, Settings, grids};
 use crate::degrade::{Degradation, Dual, Reach, full_width};
 use crate::error::{Error, Result};
-use crate::frame::{Region, Rows};
+use crate::frame::{Region, Rows, not_finite};
 use crate::prior::Prior;
 use crate::scratch::{Scratch, zeros};
 
@@ -114,7 +114,7 @@ impl<'a> Wavefront<'a> {
         let tiles = grids.iter().map(Grid::len).max().unwrap_or(1);
         let blocks = scene.height.div_ceil(a.classical_block());
         let threads = settings.threads.min(tiles.max(blocks));
-        let worker = |_| Mutex::new(Worker::new(&grids, &*a, &*prior, keeps));
+        let worker = |_| Mutex::new(Worker::new(&grids, &*prior, keeps));
         let workers = (0..threads).map(worker).collect();
         let misfits = Mutex::new(vec![Misfit::default(); grids.last().map_or(0, Grid::len)]);
         let (settings, dual, crew) = (RwLock::new(settings), Mutex::default(), Crew::new());
@@ -197,6 +197,11 @@ impl<'a> Wavefront<'a> {
         let mut progress = Told { progress, now: Progress { done: 0, total } };
         let band = settings.band.unwrap_or(usize::MAX);
         let mut order = Order::new(&*self.a, &self.grids, band, settings.threads, places);
+        // Steps on the whole frame are alike, and fresh memory costs them a third of their time.
+        let mut between = match (self.a.reach(), &scratch) {
+            (Reach::Global, None) => Some(Scratch::default()),
+            _ => None,
+        };
         Scratch::lend(scratch, || {
             while let Some(task) = order.next_task() {
                 match task {
@@ -204,8 +209,18 @@ impl<'a> Wavefront<'a> {
                         self.strips.measure(support.end, source, measured)?;
                         self.start(rows, scenes)?;
                     }
-                    Task::Tiles { step, rows } => self.tiles(step, rows, scenes, &mut progress)?,
-                    Task::Finish { rows } => self.finish(&settings, rows, done)?,
+                    Task::Tiles { step, rows } => {
+                        if self.tiles(step, rows, scenes, &mut progress)? {
+                            match &mut between {
+                                None => self.advance_frame(step),
+                                kept => Scratch::lend(kept, || self.advance_frame(step)),
+                            }
+                        }
+                    }
+                    Task::Finish { rows } => {
+                        between = None;
+                        self.finish(&settings, rows, done)?;
+                    }
                 }
                 self.strips.release(&order, measured, scenes);
             }
@@ -230,14 +245,15 @@ impl<'a> Wavefront<'a> {
         self.crew.round(work, blocks, |work, i| self.item(0, work, i), go_on)
     }
 
-    /// Takes some rows of tiles through a step.
+    /// Takes some rows of tiles through a step. Says whether the step is to be finished on the
+    /// assembled frame now.
     fn tiles(
         &self,
         step: usize,
         rows: Range<usize>,
         rack: &mut Rack,
         progress: &mut Told,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let grid = &self.grids[step];
         let end = grid.rows[rows.end - 1].core_end;
         write(&self.strips.states[step + 1]).grow(end, rack);
@@ -245,10 +261,7 @@ impl<'a> Wavefront<'a> {
         let count = rows.len() * grid.columns.len();
         let tell = &mut || progress.tile_done();
         self.crew.round(work, count, |work, i| self.item(0, work, i), tell)?;
-        if self.a.reach() == Reach::Global && end == self.a.scene().height {
-            self.advance_frame(step);
-        }
-        Ok(())
+        Ok(self.a.reach() == Reach::Global && end == self.a.scene().height)
     }
 
     /// One part of what threads do together.
@@ -310,8 +323,7 @@ impl<'a> Wavefront<'a> {
         let whole = Region::whole(self.a.scene());
         let y = read(&self.strips.y);
         let mut next = write(&self.strips.states[step + 1]);
-        let looked_at = if steps.looks_back(step) { 0..whole.height } else { 0..0 };
-        let before = read(&self.strips.states[step]).rows(looked_at);
+        let before = read(&self.strips.states[step]);
         let mut x0 = next.rows(0..whole.height);
         let mut dual = lock(&self.dual);
         let mut buffers = Buffers::after(std::mem::take(&mut dual));
@@ -379,7 +391,7 @@ impl Strips {
         while y.end() < end {
             let row = y.next_row(rack);
             source.next(row)?;
-            if let Some(bad) = row.iter().find(|v| !v.is_finite()) {
+            if let Some(bad) = not_finite(row) {
                 return Err(Error::shape("measurement", "finite values", bad));
             }
         }

@@ -8,8 +8,9 @@ use super::grid::{Grid, Tile};
 use super::step::{Buffers, Steps, room};
 use super::strip::Strip;
 use super::warm::Warm;
-use crate::degrade::{Degradation, Reach};
+use crate::degrade::Reach;
 use crate::error::{Error, Result};
+use crate::frame::not_finite;
 use crate::prior::{Evaluator, Prior};
 use crate::scratch::Scratch;
 
@@ -21,8 +22,7 @@ pub struct Worker {
     evaluators: Evaluators,
     input: Vec<f32>,
     estimate: Vec<f32>,
-    /// The state in a tile's core, of a draw, and what becomes of it.
-    before: Vec<f32>,
+    /// What becomes of a tile's core.
     core: Vec<f32>,
     buffers: Buffers,
     /// That of the last tile's estimate; empty where it was not evaluated, or is projected later.
@@ -51,7 +51,7 @@ pub struct Stage<'a> {
 }
 
 impl Worker {
-    pub fn new(grids: &[Grid], a: &dyn Degradation, prior: &dyn Prior, keeps: bool) -> Worker {
+    pub fn new(grids: &[Grid], prior: &dyn Prior, keeps: bool) -> Worker {
         let pixels = grids.iter().map(Grid::largest_window).map(|(h, w)| h * w).max().unwrap_or(0);
         let cores = grids.iter().map(Grid::largest_core).max().unwrap_or(0);
         let buffer = |channels| Vec::with_capacity(channels * pixels);
@@ -59,7 +59,6 @@ impl Worker {
             evaluators: HashMap::new(),
             input: buffer(prior.channels()),
             estimate: buffer(prior.channels()),
-            before: Vec::with_capacity(a.scene().channels * cores),
             core: Vec::with_capacity(prior.channels() * cores),
             buffers: Buffers::default(),
             misfit: Misfit::default(),
@@ -104,28 +103,20 @@ impl Worker {
         let (pixels, channels) = (height * width, prior.channels());
         let core = tile.core();
         let (top, left) = (core.y - tile.rows.window, core.x - tile.columns.window);
-        let cut = |planes: &[f32], out: &mut Vec<f32>| {
-            out.clear();
-            for plane in planes.chunks_exact(pixels) {
-                for row in plane.chunks_exact(width).skip(top).take(core.height) {
-                    out.extend_from_slice(&row[left..left + core.width]);
-                }
-            }
-        };
+        let (asked, scale) = steps.asked(k, *prior);
         let input = room(&mut self.input, channels * pixels);
         let (window, copies) = input.split_at_mut(scene.channels * pixels);
-        state.read_window(tile, window);
-        let local = steps.a.reach() == Reach::Local;
-        if local && steps.looks_back(k) {
-            cut(window, &mut self.before);
-        }
-        let (asked, scale) = steps.asked(k, *prior);
-        window.iter_mut().for_each(|v| *v *= scale);
+        state.read_window(tile, scale, window);
         copies.chunks_exact_mut(window.len()).for_each(|copy| copy.copy_from_slice(window));
         let estimate = room(&mut self.estimate, channels * pixels);
         evaluator(&mut self.evaluators, *prior, (height, width))?.x0(input, asked, estimate)?;
         let x0 = &mut self.core;
-        cut(estimate, x0);
+        x0.clear();
+        for plane in estimate.chunks_exact(pixels) {
+            for row in plane.chunks_exact(width).skip(top).take(core.height) {
+                x0.extend_from_slice(&row[left..left + core.width]);
+            }
+        }
         if channels > scene.channels {
             let area = core.area();
             for i in 0..area {
@@ -133,7 +124,7 @@ impl Worker {
             }
             x0.truncate(area);
         }
-        if let Some(bad) = x0.iter().find(|v| !v.is_finite()) {
+        if let Some(bad) = not_finite(x0) {
             let what =
                 format!("the prior's estimate at step {}, tile at {},{}", k + 1, core.x, core.y);
             return Err(Error::Numerical {
@@ -142,8 +133,8 @@ impl Worker {
                 found: bad.to_string(),
             });
         }
-        if local {
-            self.misfit = steps.advance(k, core, y, &self.before, x0, &mut self.buffers);
+        if steps.a.reach() == Reach::Local {
+            self.misfit = steps.advance(k, core, y, state, x0, &mut self.buffers);
         }
         Ok(x0)
     }

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::step::{Buffers, Steps};
-use super::strip::{Rack, Strip};
+use super::strip::Strip;
 use super::truth::{covariance, gaussian};
 use super::*;
 
@@ -47,9 +47,7 @@ fn every_step_of_a_draw_is_that_of_the_reference() {
         let steps = Steps { a: &*a, settings: &settings };
         let measured: Vec<f32> =
             take(&mut values, a.measurement().len()).iter().map(|v| *v as f32).collect();
-        let mut y = Strip::new(a.measurement());
-        y.grow(a.measurement().height, &mut Rack::new(a.measurement(), false));
-        y.write(Region::whole(a.measurement()), &measured);
+        let y = Strip::of(a.measurement(), &measured);
 
         let mut state = vec![0.0; shape.len()];
         a.pinv(whole, &measured, &|_| 1.0, &mut state);
@@ -60,7 +58,8 @@ fn every_step_of_a_draw_is_that_of_the_reference() {
         for (k, level) in levels.iter().enumerate() {
             let mut next = vec![0.0; shape.len()];
             evaluator.x0(&state, *level, &mut next).unwrap();
-            steps.advance(k, whole, &y, &state, &mut next, &mut Buffers::default());
+            let from = Strip::of(shape, &state);
+            steps.advance(k, whole, &y, &from, &mut next, &mut Buffers::default());
             let away = distance(&next, &take(&mut values, shape.len()));
             assert!(away < 2e-6, "noise {sigma_y}, step {}: {away}", k + 1);
             state = next;

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::step::{Buffers, Steps};
-use super::strip::{Rack, Strip};
+use super::strip::Strip;
 use super::*;
 
 /// `psf`: a kernel of 3 x 2; `holes`: a mask of what it leaves of the scene.
@@ -74,20 +74,19 @@ fn a_step_ends_with_the_variance_of_its_level_in_every_direction() {
                 let field = crate::noise::NoiseField { seed: 6, frame, draw };
                 (0..len).map(|i| field.at(0, 0, i)).collect()
             };
-            let mut y = Strip::new(a.measurement());
-            y.grow(a.measurement().height, &mut Rack::new(a.measurement(), false));
             let mut says = vec![0.0; m];
             a.singular_values(whole, &mut says);
             let measured = exact.iter().zip(noise(0, m)).zip(&says);
             let measured =
                 measured.map(|((v, z), s)| if *s > 0.0 { v + sigma_y as f32 * z } else { 0.0 });
-            y.write(Region::whole(a.measurement()), &measured.collect::<Vec<f32>>());
+            let y = Strip::of(a.measurement(), &measured.collect::<Vec<f32>>());
             let state: Vec<f32> = (x.data.iter().zip(noise(1, n)))
                 .map(|(x, z)| from.signal() as f32 * x + from.noise() as f32 * z)
                 .collect();
             let mut next = x.data.clone();
             let steps = Steps { a: &*a, settings: &settings };
-            steps.advance(0, whole, &y, &state, &mut next, &mut Buffers::default());
+            let from = Strip::of(a.scene(), &state);
+            steps.advance(0, whole, &y, &from, &mut next, &mut Buffers::default());
             next.iter_mut().zip(&x.data).for_each(|(v, x)| *v -= to.signal() as f32 * x);
             for (square, look) in squares.iter_mut().zip(&looks) {
                 let along: f32 = look.iter().zip(&next).map(|(l, v)| l * v).sum();
