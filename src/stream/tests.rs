@@ -149,14 +149,14 @@ fn the_first_frame_of_a_warm_stream_is_planned_like_that_of_a_cold_one() {
 fn the_first_frame_already_uses_what_fits() {
     let frames = [rough_corner()];
     let whole = within(None, false, &frames).took[0];
+    for (warm, share) in [(false, 0.3), (true, 0.6), (false, 0.9)] {
+        let time = whole.mul_f64(share);
+        let took = within(Some(time), warm, &frames).took[0];
+        // One tile of the largest window is what may be left, and a little for doubts.
+        let left = Duration::from_nanos(PIXEL * 48 * 48) + time.mul_f64(0.05);
+        assert!(took + left >= time, "{share}, warm {warm}: {took:?} of {time:?}");
+    }
     for warm in [false, true] {
-        for share in [0.3, 0.6, 0.9] {
-            let time = whole.mul_f64(share);
-            let took = within(Some(time), warm, &frames).took[0];
-            // One tile of the largest window is what may be left, and a little for doubts.
-            let left = Duration::from_nanos(PIXEL * 48 * 48) + time.mul_f64(0.05);
-            assert!(took + left >= time, "{share}, warm {warm}: {took:?} of {time:?}");
-        }
         let all = within(Some(whole.mul_f64(1.1)), warm, &frames).outcomes[0];
         assert_eq!((all.evaluations, all.tiles.skipped), (2.0, 0), "warm {warm}: {all:?}");
     }
