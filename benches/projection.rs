@@ -5,9 +5,9 @@
 //! share of one evaluation of the built-in prior over the same frame.
 //!
 //! Then what is solved by iteration, over the default schedules for a picture of 600x400: conjugate
-//! gradients' iterations per step of `faithful`; and milliseconds per step, best of three, of the
-//! projection in `faithful` and of projection and its noise in `sample`, with their shares of an
-//! evaluation (`-- steps` makes this table alone, `-- steps mask` of what has `mask` in its name).
+//! gradients' iterations per step of `faithful`; and what a step takes beside its network more than
+//! where nothing is projected, in `faithful` and in `sample`, in milliseconds and as a share of its
+//! network's time (`-- steps` makes this table alone, `-- steps mask` of what has `mask` in its name).
 
 #[allow(dead_code)]
 mod common;
@@ -18,12 +18,12 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
+use common::timed::Timed;
 use common::{Case, DRAW};
 use ddnm::degrade::{Degradation, Dual, Spec};
 use ddnm::frame::{Frame, Region, Rows, Shape};
-use ddnm::prior::{self, Evaluator, Identity, Model, Prior};
+use ddnm::prior::{self, Model, Prior};
 use ddnm::sampler::{self, Mode, Settings, defaults};
-use ddnm::schedule::{Diffusion, Level};
 
 /// Spec and noise in code values.
 const OPERATORS: [(&str, f64); 12] = [
@@ -119,100 +119,70 @@ fn steps(prior: &Model) -> ddnm::Result<()> {
     let only = args.iter().skip_while(|a| *a != "steps").nth(1).map_or("", |a| a);
     for (spec, noise) in SOLVED.into_iter().filter(|(spec, _)| spec.contains(only)) {
         let case = Case::new(spec, noise, x)?;
-        let (mut network, mut projection) = (f64::INFINITY, f64::INFINITY);
-        let mut iterations = 0.0;
-        for _ in 0..3 {
-            let found = faithful(&case, prior)?;
-            iterations = found.0;
-            network = network.min(found.1);
-            projection = projection.min(found.2);
-        }
-        let drawn = drawn(&case, prior)?;
-        let share = |ms: f64| 100.0 * ms / network;
+        let (found, drawn) = (loops(&case, prior, true)?, loops(&case, prior, false)?);
+        let share = |l: &Loop| 100.0 * l.projection / l.network;
         println!(
-            "| `{spec}` | {noise} | {iterations:.1} | {projection:.0} | {:.0} % | {drawn:.0} | {:.0} % |",
-            share(projection),
-            share(drawn),
+            "| `{spec}` | {noise} | {:.1} | {:.0} | {:.0} % | {:.0} | {:.0} % |",
+            iterations(&case, prior)?,
+            found.projection,
+            share(&found),
+            drawn.projection,
+            share(&drawn),
         );
     }
     Ok(())
 }
 
-/// The plain loop of `faithful`: iterations, and milliseconds of network and projection, per step.
-fn faithful(case: &Case, prior: &Model) -> ddnm::Result<(f64, f64, f64)> {
+/// Milliseconds per step.
+struct Loop {
+    network: f64,
+    projection: f64,
+}
+
+/// What a restoration takes beside its network, less what it takes where there is nothing to
+/// project; the best of three.
+fn loops(case: &Case, prior: &Model, is_faithful: bool) -> ddnm::Result<Loop> {
+    let d = defaults(&case.a, case.sigma_y, is_faithful);
+    let mode = if is_faithful { Mode::Faithful } else { DRAW };
+    let levels = prior.diffusion().geometric(d.start, d.end, d.steps);
+    let settings = Settings::new(mode, case.sigma_y, levels).suit(&d);
+    let none = Spec::parse("none")?.build(case.x.shape, &ddnm::io::rows)?;
+    let timed = Timed::new(prior);
+    let go = &mut |_| ControlFlow::Continue(());
+    let mut least = [f64::INFINITY; 4];
+    for _ in 0..3 {
+        let started = Instant::now();
+        drop(case.a.start(&case.y.data, case.sigma_y));
+        let start = started.elapsed().as_secs_f64();
+        let mut beside = |a: &dyn Degradation, y: &Frame| -> ddnm::Result<[f64; 2]> {
+            let started = Instant::now();
+            sampler::restore(a, y, &timed, &settings, go)?;
+            let all = started.elapsed().as_secs_f64();
+            let network = timed.take();
+            Ok([network, all - network])
+        };
+        let [network, whole] = beside(&*case.a, &case.y)?;
+        let [_, without] = beside(&*none, case.x)?;
+        least.iter_mut().zip([network, whole, without, start]).for_each(|(l, s)| *l = l.min(s));
+    }
+    let [network, whole, without, start] = least.map(|s| 1e3 * s / d.steps as f64);
+    Ok(Loop { network, projection: (whole - without - start).max(0.0) })
+}
+
+/// Conjugate gradients' iterations per step in the plain loop of `faithful`.
+fn iterations(case: &Case, prior: &Model) -> ddnm::Result<f64> {
     let d = defaults(&case.a, case.sigma_y, true);
     let levels = prior.diffusion().geometric(d.start, d.end, d.steps);
     let mut x = case.a.start(&case.y.data, case.sigma_y);
     let mut dual = Dual::new(case.sigma_y);
-    let (mut network, mut projection) = (0.0, 0.0);
     for level in &levels {
-        let started = Instant::now();
         let mut x0 = walk::estimate(case, prior, *level, &x)?;
-        network += started.elapsed().as_secs_f64();
-        let started = Instant::now();
         let eta = (case.sigma_y.powi(2) / (d.relaxation * level.sigma().powi(2))) as f32;
         let mut correction = vec![0.0; x.len()];
         let weight = |s: f32| s * s / (s * s + eta);
         case.a.pinv_from(&walk::left(case, &x0), &weight, &mut dual, &mut correction);
         x0.iter_mut().zip(&correction).for_each(|(x, c)| *x += c);
-        projection += started.elapsed().as_secs_f64();
         x = x0;
     }
-    let steps = levels.len() as f64;
-    Ok((dual.iterations() as f64 / steps, 1e3 * network / steps, 1e3 * projection / steps))
-}
-
-/// Milliseconds per step of a draw that its projection takes, and its noise in what is measured.
-fn drawn(case: &Case, prior: &Model) -> ddnm::Result<f64> {
-    let d = defaults(&case.a, case.sigma_y, false);
-    let settings =
-        Settings::new(DRAW, case.sigma_y, prior.diffusion().geometric(d.start, d.end, d.steps));
-    let none = Spec::parse("none")?.build(case.x.shape, &ddnm::io::rows)?;
-    let blank = Blank(prior);
-    let go = &mut |_| ControlFlow::Continue(());
-    let start = best(&mut || drop(case.a.start(&case.y.data, case.sigma_y)));
-    let whole = best(&mut || {
-        let _ = sampler::restore(&case.a, &case.y, &blank, &settings, go);
-    });
-    let without = best(&mut || {
-        let _ = sampler::restore(&none, case.x, &blank, &settings, go);
-    });
-    Ok((whole - without - start).max(0.0) / d.steps as f64)
-}
-
-/// A prior that costs nothing: its estimate is the state itself.
-struct Blank<'a>(&'a Model);
-
-impl Prior for Blank<'_> {
-    fn channels(&self) -> usize {
-        self.0.channels()
-    }
-    fn multiple(&self) -> usize {
-        self.0.multiple()
-    }
-    fn tile(&self) -> usize {
-        self.0.tile()
-    }
-    fn halo(&self, sigma: f64) -> usize {
-        self.0.halo(sigma)
-    }
-    fn diffusion(&self) -> &Diffusion {
-        self.0.diffusion()
-    }
-    fn evaluator(&self, _: usize, _: usize) -> ddnm::Result<Box<dyn Evaluator>> {
-        Ok(Box::new(Copies))
-    }
-    fn identity(&self) -> Identity {
-        Identity::default()
-    }
-}
-
-struct Copies;
-
-impl Evaluator for Copies {
-    fn x0(&mut self, x_t: &[f32], level: Level, x0: &mut [f32]) -> ddnm::Result<()> {
-        let scale = 1.0 / level.signal() as f32;
-        x0.iter_mut().zip(x_t).for_each(|(x0, x)| *x0 = scale * x);
-        Ok(())
-    }
+    Ok(dual.iterations() as f64 / levels.len() as f64)
 }

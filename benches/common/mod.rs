@@ -1,5 +1,8 @@
 //! What tables of restorations have in common: pictures, degradations of them, and what is found.
 
+#[allow(dead_code)]
+pub mod timed;
+
 use std::ops::ControlFlow;
 use std::path::Path;
 
