@@ -1,8 +1,9 @@
 //! What the projection costs beside the network: `cargo bench --bench projection`.
 //!
-//! For each operator over a picture of 640x480, on one thread: milliseconds of `A x` and
-//! `A+ W r` with the weights of `faithful` at a noise level of 0.1, best of three, and their
-//! share of one evaluation of the built-in prior over the same frame.
+//! For each operator over a picture of 640x480, on one thread: the least milliseconds of `A x` and of
+//! `A+ W r` with the weights of `faithful` at a noise level of 0.1, and the share of both of one
+//! evaluation of the built-in prior over the same frame. A share is the median of some turns, since
+//! a machine can be slower in some of them.
 //!
 //! Then what is solved by iteration, over the default schedules for a picture of 600x400: conjugate
 //! gradients' iterations per step of `faithful`; and what a step takes beside its network more than
@@ -55,6 +56,9 @@ const SOLVED: [(&str, f64); 10] = [
     ("blur:motion+mask:half", 2.0),
 ];
 
+/// Of measuring.
+const TURNS: usize = 5;
+
 fn main() -> ddnm::Result<()> {
     let prior = prior::bundled()?;
     if !std::env::args().any(|a| a == "steps") {
@@ -63,14 +67,17 @@ fn main() -> ddnm::Result<()> {
     steps(&prior)
 }
 
-/// The smallest of three times, in milliseconds.
-fn best(work: &mut dyn FnMut()) -> f64 {
-    let times = (0..3).map(|_| {
-        let started = Instant::now();
-        work();
-        started.elapsed().as_secs_f64() * 1e3
-    });
-    times.fold(f64::INFINITY, f64::min)
+/// In milliseconds.
+fn time(work: impl FnOnce()) -> f64 {
+    let started = Instant::now();
+    work();
+    started.elapsed().as_secs_f64() * 1e3
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values = Vec::from_iter(values);
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }
 
 /// One use of each operator.
@@ -80,11 +87,8 @@ fn single(prior: &Model) -> ddnm::Result<()> {
     let x = Frame::new(scene, (0..scene.len()).map(wave).collect())?;
     let none = Spec::parse("none")?.build(scene, &ddnm::io::rows)?;
     let settings = Settings::new(Mode::Faithful, 0.1, prior.diffusion().geometric(0.1, 0.1, 1));
-    let network = best(&mut || {
-        let go = &mut |_| ControlFlow::Continue(());
-        let _ = sampler::restore(&none, &x, prior, &settings, go);
-    });
-    println!("one evaluation of the network over {scene}: {network:.0} ms");
+    let go = &mut |_| ControlFlow::Continue(());
+    let mut least = f64::INFINITY;
     println!("| operator | noise | A x, ms | A+ W r, ms | share |\n|---|---|---|---|---|");
     // A line of 11 x 7 pixels.
     let kernel = |_: &Path| -> ddnm::Result<Box<dyn Rows>> {
@@ -98,14 +102,22 @@ fn single(prior: &Model) -> ddnm::Result<()> {
         let a = Spec::parse(spec)?.build(scene, &kernel)?;
         let whole = Region::whole(scene);
         let mut y = vec![0.0; a.measurement().len()];
-        let apply = best(&mut || a.apply(whole, &x.data, &mut y));
         let mut back = vec![0.0; scene.len()];
         let eta = (noise / 127.5 / 0.1).powi(2) as f32;
         let weight = |s: f32| s * s / (s * s + eta);
-        let pinv = best(&mut || a.pinv(whole, &y, &weight, &mut back));
-        let share = 100.0 * (apply + pinv) / network;
+        let mut turns = Vec::new();
+        for _ in 0..3 * TURNS {
+            let network = time(|| drop(sampler::restore(&none, &x, prior, &settings, go)));
+            let apply = time(|| a.apply(whole, &x.data, &mut y));
+            let pinv = time(|| a.pinv(whole, &y, &weight, &mut back));
+            turns.push([network, apply, pinv]);
+            least = least.min(network);
+        }
+        let [apply, pinv] = [1, 2].map(|i| turns.iter().map(|t| t[i]).fold(f64::MAX, f64::min));
+        let share = 100.0 * median(turns.iter().map(|[network, a, b]| (a + b) / network));
         println!("| {spec} | {noise} | {apply:.1} | {pinv:.1} | {share:.1} % |");
     }
+    println!("\none evaluation of the network over {scene}: {least:.0} ms");
     Ok(())
 }
 
@@ -119,15 +131,15 @@ fn steps(prior: &Model) -> ddnm::Result<()> {
     let only = args.iter().skip_while(|a| *a != "steps").nth(1).map_or("", |a| a);
     for (spec, noise) in SOLVED.into_iter().filter(|(spec, _)| spec.contains(only)) {
         let case = Case::new(spec, noise, x)?;
-        let (found, drawn) = (loops(&case, prior, true)?, loops(&case, prior, false)?);
-        let share = |l: &Loop| 100.0 * l.projection / l.network;
+        let measured = |is_faithful| loops(&*case.a, x, &case.y, case.sigma_y, prior, is_faithful);
+        let (found, drawn) = (measured(true)?, measured(false)?);
         println!(
             "| `{spec}` | {noise} | {:.1} | {:.0} | {:.0} % | {:.0} | {:.0} % |",
             iterations(&case, prior)?,
             found.projection,
-            share(&found),
+            100.0 * found.share,
             drawn.projection,
-            share(&drawn),
+            100.0 * drawn.share,
         );
     }
     Ok(())
@@ -135,38 +147,44 @@ fn steps(prior: &Model) -> ddnm::Result<()> {
 
 /// Milliseconds per step.
 struct Loop {
-    network: f64,
     projection: f64,
+    /// Of the network's time.
+    share: f64,
 }
 
 /// What a restoration takes beside its network, less what it takes where there is nothing to
-/// project; the best of three.
-fn loops(case: &Case, prior: &Model, is_faithful: bool) -> ddnm::Result<Loop> {
-    let d = defaults(&case.a, case.sigma_y, is_faithful);
+/// project; the medians of some turns.
+fn loops(
+    a: &dyn Degradation,
+    x: &Frame,
+    y: &Frame,
+    sigma_y: f64,
+    prior: &Model,
+    is_faithful: bool,
+) -> ddnm::Result<Loop> {
+    let d = defaults(a, sigma_y, is_faithful);
     let mode = if is_faithful { Mode::Faithful } else { DRAW };
     let levels = prior.diffusion().geometric(d.start, d.end, d.steps);
-    let settings = Settings::new(mode, case.sigma_y, levels).suit(&d);
-    let none = Spec::parse("none")?.build(case.x.shape, &ddnm::io::rows)?;
+    let settings = Settings::new(mode, sigma_y, levels).suit(&d);
+    let none = Spec::parse("none")?.build(x.shape, &ddnm::io::rows)?;
     let timed = Timed::new(prior);
     let go = &mut |_| ControlFlow::Continue(());
-    let mut least = [f64::INFINITY; 4];
-    for _ in 0..3 {
-        let started = Instant::now();
-        drop(case.a.start(&case.y.data, case.sigma_y));
-        let start = started.elapsed().as_secs_f64();
+    let mut turns = Vec::new();
+    for _ in 0..TURNS {
+        let start = time(|| drop(a.start(&y.data, sigma_y)));
         let mut beside = |a: &dyn Degradation, y: &Frame| -> ddnm::Result<[f64; 2]> {
             let started = Instant::now();
             sampler::restore(a, y, &timed, &settings, go)?;
-            let all = started.elapsed().as_secs_f64();
-            let network = timed.take();
+            let all = 1e3 * started.elapsed().as_secs_f64();
+            let network = 1e3 * timed.take();
             Ok([network, all - network])
         };
-        let [network, whole] = beside(&*case.a, &case.y)?;
-        let [_, without] = beside(&*none, case.x)?;
-        least.iter_mut().zip([network, whole, without, start]).for_each(|(l, s)| *l = l.min(s));
+        let [network, whole] = beside(a, y)?;
+        let [_, without] = beside(&*none, x)?;
+        turns.push([network, (whole - without - start).max(0.0)].map(|ms| ms / d.steps as f64));
     }
-    let [network, whole, without, start] = least.map(|s| 1e3 * s / d.steps as f64);
-    Ok(Loop { network, projection: (whole - without - start).max(0.0) })
+    let share = median(turns.iter().map(|[network, projection]| projection / network));
+    Ok(Loop { projection: median(turns.iter().map(|turn| turn[1])), share })
 }
 
 /// Conjugate gradients' iterations per step in the plain loop of `faithful`.

@@ -5,6 +5,7 @@ use super::krylov;
 use super::linear::{share, wiener};
 use super::{AxisMap, Dual, LinearMap, Spectrum, Working};
 use crate::frame::Shape;
+use crate::scratch::any;
 
 /// The shape of a kernel; it is separable and symmetric, and its sum is 1.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -98,7 +99,7 @@ impl LinearMap for Blur {
 
     fn apply(&self, x: &[f32], y: &mut [f32]) {
         let Shape { height, width, .. } = self.scene;
-        let mut lines = vec![0.0; self.scene.plane()];
+        let mut lines = any(self.scene.plane());
         let reach = self.across.taps.len() - 1;
         let mut padded = vec![0.0; width + 2 * reach];
         for (x, y) in x.chunks(self.scene.plane()).zip(y.chunks_mut(self.scene.plane())) {
@@ -125,20 +126,22 @@ impl LinearMap for Blur {
 
     fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, _: &mut Dual, x: &mut [f32]) {
         let kept = |s: f32, factor: f32| if s.abs() >= TRUNCATION { factor } else { 0.0 };
-        let filter: Vec<f32> = match krylov::tikhonov(weight) {
+        let mut filter = any(self.scene.plane());
+        match krylov::tikhonov(weight) {
             // Written out, since calling for each coefficient takes as long as a transform.
             Some(eta) => {
-                let mut filter = vec![0.0; self.scene.plane()];
                 for (row, d) in filter.chunks_mut(self.scene.width).zip(&self.down.singular) {
                     for (f, a) in row.iter_mut().zip(&self.across.singular) {
                         let s = d * a;
                         *f = kept(s, s / (s * s + eta));
                     }
                 }
-                filter
             }
-            None => self.singular().map(|s| kept(s, weight(s.abs()) / s)).collect(),
-        };
+            None => filter
+                .iter_mut()
+                .zip(self.singular())
+                .for_each(|(f, s)| *f = kept(s, weight(s.abs()) / s)),
+        }
         x.copy_from_slice(y);
         for plane in x.chunks_mut(self.scene.plane()) {
             apply_filter(plane, &filter, &self.down.dct, &self.across.dct);

@@ -4,6 +4,7 @@ use super::krylov::{self, tikhonov};
 use super::{Dual, LinearMap, Spectrum, Working};
 use crate::classical::bicubic::upsample_rows;
 use crate::frame::Shape;
+use crate::scratch::{Buffer, any};
 
 /// `sr:N:bicubic`: R. G. Keys' cubic with `a = -1/2`, widened by the factor, as MATLAB's
 /// `imresize` with antialiasing: output pixel `i` lies at `(i + 1/2) N - 1/2`, each row of
@@ -43,7 +44,7 @@ impl LinearMap for Bicubic {
 
     fn apply(&self, x: &[f32], y: &mut [f32]) {
         let out = self.measurement();
-        let mut lines = vec![0.0; out.height * self.scene.width];
+        let mut lines = any(out.height * self.scene.width);
         for (x, y) in x.chunks(self.scene.plane()).zip(y.chunks_mut(out.plane())) {
             for (row, line) in self.down.rows.iter().zip(lines.chunks_mut(self.scene.width)) {
                 line.fill(0.0);
@@ -84,7 +85,7 @@ impl LinearMap for Bicubic {
 
     fn gram(&self, y: &[f32], out: &mut [f32]) {
         let shape = self.measurement();
-        let mut between = vec![0.0; shape.plane()];
+        let mut between = any(shape.plane());
         for (y, out) in y.chunks(shape.plane()).zip(out.chunks_mut(shape.plane())) {
             self.down.gram.apply_down(y, &mut between, shape.width);
             self.across.gram.apply_across(&between, out, shape.width);
@@ -107,7 +108,7 @@ impl LinearMap for Bicubic {
             self.across.gram.solve(&mut turned, out.height);
             transpose(&turned, plane, out.height);
         }
-        let z: Vec<f32> = z.iter().map(|v| *v as f32).collect();
+        let z = Buffer::collect(z.len(), z.iter().map(|v| *v as f32));
         self.adjoint(&z, x);
     }
 

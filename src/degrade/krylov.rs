@@ -13,7 +13,7 @@
 use super::lanczos::lanczos;
 use super::torus::{self, Enough};
 use super::{LinearMap, Working};
-use crate::scratch::{Scratch, any, zeros};
+use crate::scratch::{Buffer, Scratch, any, zeros};
 
 /// What conjugate gradients take along from one step of a restoration to the next: the solution
 /// `z` of `x = A^T z`, and the noise of the measurement, which says when they may stop.
@@ -149,7 +149,7 @@ fn conjugate_gradients<M: LinearMap + ?Sized>(
     let whole = dot(y, y);
     let enough = (enough.share * enough.share * whole).max(enough.length.powi(2));
     let Dual { z, gram, iterations, .. } = dual;
-    let mut r = y.to_vec();
+    let mut r = Buffer::collect(y.len(), y.iter().copied());
     let (mut m, mut p, mut q) = (any(y.len()), zeros(y.len()), any(y.len()));
     if z.len() == y.len() {
         // As far along the last solution as is best: never further away than 0 is.

@@ -3,6 +3,7 @@
 use super::{Dual, LinearMap, Spectrum, Working};
 use crate::frame::Shape;
 use crate::noise::philox;
+use crate::scratch::{Buffer, any};
 
 /// What is transformed together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,7 +168,7 @@ impl LinearMap for Walsh {
 
     fn apply(&self, x: &[f32], y: &mut [f32]) {
         let count = self.measurement().width;
-        let mut v = vec![0.0; self.order.len()];
+        let mut v = any(self.order.len());
         let channels = x.chunks(self.scene.plane()).zip(&self.rows);
         for ((x, rows), y) in channels.zip(y.chunks_mut(count)) {
             v.iter_mut().zip(&self.order).for_each(|(v, i)| *v = x[*i as usize]);
@@ -178,7 +179,7 @@ impl LinearMap for Walsh {
 
     fn adjoint(&self, y: &[f32], x: &mut [f32]) {
         let count = self.measurement().width;
-        let mut v = vec![0.0; self.order.len()];
+        let mut v = any(self.order.len());
         let channels = x.chunks_mut(self.scene.plane()).zip(&self.rows);
         for ((x, rows), y) in channels.zip(y.chunks(count)) {
             v.fill(0.0);
@@ -190,7 +191,7 @@ impl LinearMap for Walsh {
 
     fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, _: &mut Dual, x: &mut [f32]) {
         let w = weight(1.0);
-        let scaled: Vec<f32> = y.iter().map(|v| w * v).collect();
+        let scaled = Buffer::collect(y.len(), y.iter().map(|v| w * v));
         self.adjoint(&scaled, x);
     }
 
