@@ -19,7 +19,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use common::timed::Timed;
+use common::timed::{Timed, median};
 use common::{Case, DRAW};
 use ddnm::degrade::{Degradation, Dual, Spec};
 use ddnm::frame::{Frame, Region, Rows, Shape};
@@ -72,12 +72,6 @@ fn time(work: impl FnOnce()) -> f64 {
     let started = Instant::now();
     work();
     started.elapsed().as_secs_f64() * 1e3
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values = Vec::from_iter(values);
-    values.sort_by(f64::total_cmp);
-    values[values.len() / 2]
 }
 
 /// One use of each operator.

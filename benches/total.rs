@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use common::timed::Timed;
+use common::timed::{Timed, median};
 use ddnm::degrade::{self, Spec};
 use ddnm::frame::{Frame, Shape, from_code, to_code};
 use ddnm::prior::{self, Prior};
@@ -56,9 +56,8 @@ fn main() -> ddnm::Result<()> {
     let names = ["network", "loop over steps and tiles", "program, file to file"];
     for (i, name) in names.iter().enumerate() {
         let best = turns.iter().map(|turn| turn[i]).fold(f64::INFINITY, f64::min);
-        let mut times: Vec<f64> = turns.iter().map(|turn| turn[i] / turn[0]).collect();
-        times.sort_by(f64::total_cmp);
-        println!("| {name} | {best:.3} | {:.3} |", times[times.len() / 2]);
+        let times = median(turns.iter().map(|turn| turn[i] / turn[0]));
+        println!("| {name} | {best:.3} | {times:.3} |");
     }
     Ok(())
 }

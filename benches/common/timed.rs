@@ -63,3 +63,10 @@ impl Prior for Timed<'_> {
         self.prior.identity()
     }
 }
+
+/// The median of some turns: a machine can be slower in some of them.
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values = Vec::from_iter(values);
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}

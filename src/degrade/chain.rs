@@ -44,6 +44,10 @@ impl Chain {
 
     fn form(&self) -> &Form {
         self.form.get_or_init(|| {
+            if self.scale.is_some() {
+                // Nothing is solved by iteration.
+                return Form::Unknown;
+            }
             if let Some(window) = self.shown() {
                 return Form::Shown(window);
             }

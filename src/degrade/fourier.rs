@@ -253,7 +253,7 @@ fn fast_size(least: usize) -> usize {
 }
 
 /// How long the transform of `n` values takes for each of them, in parts of what it is for a
-/// power of two, about, as measured with AVX2; `None` where it is several times as long.
+/// power of two, about, with AVX2; `None` where it is several times as long.
 fn time_per_value(n: usize) -> Option<f64> {
     let mut rest = n;
     let mut power = |p: usize| {

@@ -19,8 +19,7 @@
 //! Schur complement takes away: much where `C` is large, since there what is shown tells most of
 //! what is hidden. For places hidden by chance the coherent potential approximation (P. Soven,
 //! Phys. Rev. 156, 1967) gives `S^-1` just this form in the mean. A `t` between the smallest and the
-//! largest eigenvalues of `C + eta I` takes half the iterations of the first guess for all kinds of
-//! places, and how many are hidden hardly matters.
+//! largest eigenvalues of `C + eta I` serves all kinds of places, few or many (`docs/sampler.md`).
 //!
 //! `<r, F r>` is about the square of the error in the norm of `S`, which is how far `w` is from the
 //! solution in the norm of `C + eta I`: at least as far as `A^T w` from its own in the usual one.

@@ -31,17 +31,12 @@ impl Window {
     /// `measures` is 0 where a value of the measurement says nothing; empty where all say something.
     pub fn new(measurement: Shape, torus: Shape, at: (usize, usize), measures: &[f32]) -> Window {
         let mut window = Window { measurement, torus, at, hidden: Vec::new() };
-        let planes = if measures.is_empty() { 1 } else { measurement.channels };
-        for channel in 0..planes {
-            let says = measures.get(channel * measurement.plane()..).unwrap_or(&[]);
-            let hidden = window.hide(says);
-            window.hidden.push(hidden);
-        }
-        window.hidden.dedup();
-        if window.hidden.len() > 1 {
-            // Some differ: then each needs its own.
-            let of = |channel| window.hide(&measures[channel * measurement.plane()..]);
-            window.hidden = (0..planes).map(of).collect();
+        window.hidden = match measures.is_empty() {
+            true => vec![window.hide(measures)],
+            false => measures.chunks(measurement.plane()).map(|says| window.hide(says)).collect(),
+        };
+        if window.hidden.windows(2).all(|two| two[0] == two[1]) {
+            window.hidden.truncate(1);
         }
         window
     }

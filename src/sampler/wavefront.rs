@@ -197,7 +197,7 @@ impl<'a> Wavefront<'a> {
         let mut progress = Told { progress, now: Progress { done: 0, total } };
         let band = settings.band.unwrap_or(usize::MAX);
         let mut order = Order::new(&*self.a, &self.grids, band, settings.threads, places);
-        // Steps on the whole frame are alike, and fresh memory costs them a third of their time.
+        // Steps on the whole frame are alike, and all of their buffers are as large as that.
         let mut between = match (self.a.reach(), &scratch) {
             (Reach::Global, None) => Some(Scratch::default()),
             _ => None,
