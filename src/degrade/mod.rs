@@ -277,8 +277,11 @@ pub trait Degradation: Send + Sync {
     }
     /// The number of directions that are measured.
     fn rank(&self) -> usize {
-        let mut count = 0;
         let scene = self.scene();
+        if self.is_identity() {
+            return scene.len();
+        }
+        let mut count = 0;
         for region in regions(scene, self.reach(), self.period()) {
             let mut s = vec![0.0; self.measured(region).shape(self.measurement().channels).len()];
             self.singular_values(region, &mut s);
