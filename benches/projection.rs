@@ -8,7 +8,8 @@
 //! Then what is solved by iteration, over the default schedules for a picture of 600x400: conjugate
 //! gradients' iterations per step of `faithful`; and what a step takes beside its network more than
 //! where nothing is projected, in `faithful` and in `sample`, in milliseconds and as a share of its
-//! network's time (`-- steps` makes this table alone, `-- steps mask` of what has `mask` in its name).
+//! network's time. `-- single` and `-- steps` make one table alone, `-- steps mask` of what has `mask`
+//! in its name.
 
 #[allow(dead_code)]
 mod common;
@@ -61,10 +62,16 @@ const TURNS: usize = 5;
 
 fn main() -> ddnm::Result<()> {
     let prior = prior::bundled()?;
-    if !std::env::args().any(|a| a == "steps") {
-        single(&prior)?;
+    let args: Vec<String> = std::env::args().collect();
+    let of = |table| {
+        let mut after = args.iter().skip_while(move |a| *a != table);
+        after.next().map(|_| after.next().map_or("", |name| name))
+    };
+    match (of("single"), of("steps")) {
+        (Some(name), _) => single(&prior, name),
+        (_, Some(name)) => steps(&prior, name),
+        _ => single(&prior, "").and_then(|()| steps(&prior, "")),
     }
-    steps(&prior)
 }
 
 /// In milliseconds.
@@ -75,7 +82,7 @@ fn time(work: impl FnOnce()) -> f64 {
 }
 
 /// One use of each operator.
-fn single(prior: &Model) -> ddnm::Result<()> {
+fn single(prior: &Model, only: &str) -> ddnm::Result<()> {
     let scene = Shape::new(3, 480, 640);
     let wave = |i: usize| 0.5 * (i as f32 * 0.37).sin() * (i as f32 * 0.0013).cos();
     let x = Frame::new(scene, (0..scene.len()).map(wave).collect())?;
@@ -92,7 +99,7 @@ fn single(prior: &Model) -> ddnm::Result<()> {
         };
         Ok(Frame::new(Shape::new(1, 7, 11), (0..77).map(value).collect())?.into())
     };
-    for (spec, noise) in OPERATORS {
+    for (spec, noise) in OPERATORS.into_iter().filter(|(spec, _)| spec.contains(only)) {
         let a = Spec::parse(spec)?.build(scene, &kernel)?;
         let whole = Region::whole(scene);
         let mut y = vec![0.0; a.measurement().len()];
@@ -116,13 +123,11 @@ fn single(prior: &Model) -> ddnm::Result<()> {
 }
 
 /// What iterations cost over whole restorations.
-fn steps(prior: &Model) -> ddnm::Result<()> {
+fn steps(prior: &Model, only: &str) -> ddnm::Result<()> {
     let x = &common::pictures()?[1];
     println!();
     println!("| operator | noise | iterations | `faithful`, ms | share | `sample`, ms | share |");
     println!("|---|---|---|---|---|---|---|");
-    let args: Vec<String> = std::env::args().collect();
-    let only = args.iter().skip_while(|a| *a != "steps").nth(1).map_or("", |a| a);
     for (spec, noise) in SOLVED.into_iter().filter(|(spec, _)| spec.contains(only)) {
         let case = Case::new(spec, noise, x)?;
         let measured = |is_faithful| loops(&*case.a, x, &case.y, case.sigma_y, prior, is_faithful);

@@ -5,6 +5,7 @@ use super::krylov;
 use super::linear::{share, wiener};
 use super::{AxisMap, Dual, LinearMap, Spectrum, Working};
 use crate::frame::Shape;
+use crate::kernels::wide;
 use crate::scratch::any;
 
 /// The shape of a kernel; it is separable and symmetric, and its sum is 1.
@@ -98,25 +99,8 @@ impl LinearMap for Blur {
     }
 
     fn apply(&self, x: &[f32], y: &mut [f32]) {
-        let Shape { height, width, .. } = self.scene;
-        let mut lines = any(self.scene.plane());
-        let reach = self.across.taps.len() - 1;
-        let mut padded = vec![0.0; width + 2 * reach];
-        for (x, y) in x.chunks(self.scene.plane()).zip(y.chunks_mut(self.scene.plane())) {
-            for (row, out) in x.chunks(width).zip(lines.chunks_mut(width)) {
-                padded[reach..reach + width].copy_from_slice(row);
-                for j in 1..=reach {
-                    padded[reach - j] = row[mirrored(-(j as isize), width)];
-                    padded[reach + width + j - 1] = row[mirrored((width + j) as isize - 1, width)];
-                }
-                combine(&self.across.taps, out, |j| &padded[(reach as isize + j) as usize..]);
-            }
-            for (i, out) in y.chunks_mut(width).enumerate() {
-                combine(&self.down.taps, out, |j| {
-                    &lines[mirrored(i as isize + j, height) * width..]
-                });
-            }
-        }
+        let (across, down) = (&self.across, &self.down);
+        wide!(blur(across: &Axis, down: &Axis, x: &[f32], y: &mut [f32]));
     }
 
     fn adjoint(&self, y: &[f32], x: &mut [f32]) {
@@ -126,26 +110,29 @@ impl LinearMap for Blur {
 
     fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, _: &mut Dual, x: &mut [f32]) {
         let kept = |s: f32, factor: f32| if s.abs() >= TRUNCATION { factor } else { 0.0 };
-        let mut filter = any(self.scene.plane());
-        match krylov::tikhonov(weight) {
-            // Written out, since calling for each coefficient takes as long as a transform.
-            Some(eta) => {
-                for (row, d) in filter.chunks_mut(self.scene.width).zip(&self.down.singular) {
-                    for (f, a) in row.iter_mut().zip(&self.across.singular) {
-                        let s = d * a;
-                        *f = kept(s, s / (s * s + eta));
-                    }
-                }
+        let (down, across) = (&self.down, &self.across);
+        let most = down.singular.iter().fold(0.0, |most: f32, d| most.max(d.abs()));
+        let last = across.singular.iter().rposition(|a| most * a.abs() >= TRUNCATION);
+        let columns = &across.singular[..last.map_or(0, |last| last + 1)];
+        let mut filter = any(columns.len() * self.scene.height);
+        let eta = krylov::tikhonov(weight);
+        for (column, a) in filter.chunks_mut(self.scene.height).zip(columns) {
+            let singular = down.singular.iter().map(|d| a * d);
+            match eta {
+                // Written out, since calling for each coefficient takes as long as a transform.
+                Some(eta) => column
+                    .iter_mut()
+                    .zip(singular)
+                    .for_each(|(f, s)| *f = kept(s, s / (s * s + eta))),
+                None => column
+                    .iter_mut()
+                    .zip(singular)
+                    .for_each(|(f, s)| *f = kept(s, weight(s.abs()) / s)),
             }
-            None => filter
-                .iter_mut()
-                .zip(self.singular())
-                .for_each(|(f, s)| *f = kept(s, weight(s.abs()) / s)),
         }
         x.copy_from_slice(y);
-        for plane in x.chunks_mut(self.scene.plane()) {
-            apply_filter(plane, &filter, &self.down.dct, &self.across.dct);
-        }
+        let (filter, down, across) = (&filter[..], &down.dct, &across.dct);
+        wide!(apply_filter(x: &mut [f32], filter: &[f32], down: &Dct, across: &Dct));
     }
 
     fn spectrum(&self) -> Option<Spectrum> {
@@ -228,7 +215,30 @@ impl Axis {
     }
 }
 
+/// A picture's rows, then its columns, through the taps.
+#[inline(always)]
+fn blur(across: &Axis, down: &Axis, x: &[f32], y: &mut [f32]) {
+    let (height, width) = (down.singular.len(), across.singular.len());
+    let mut lines = any(height * width);
+    let reach = across.taps.len() - 1;
+    let mut padded = vec![0.0; width + 2 * reach];
+    for (x, y) in x.chunks(lines.len()).zip(y.chunks_mut(height * width)) {
+        for (row, out) in x.chunks(width).zip(lines.chunks_mut(width)) {
+            padded[reach..reach + width].copy_from_slice(row);
+            for j in 1..=reach {
+                padded[reach - j] = row[mirrored(-(j as isize), width)];
+                padded[reach + width + j - 1] = row[mirrored((width + j) as isize - 1, width)];
+            }
+            combine(&across.taps, out, |j| &padded[(reach as isize + j) as usize..]);
+        }
+        for (i, out) in y.chunks_mut(width).enumerate() {
+            combine(&down.taps, out, |j| &lines[mirrored(i as isize + j, height) * width..]);
+        }
+    }
+}
+
 /// `out = sum_j taps[|j|] from(j)`.
+#[inline(always)]
 fn combine<'a>(taps: &[f32], out: &mut [f32], from: impl Fn(isize) -> &'a [f32]) {
     out.iter_mut().zip(from(0)).for_each(|(o, v)| *o = taps[0] * v);
     let sides = |j: usize| from(-(j as isize)).iter().zip(from(j as isize));

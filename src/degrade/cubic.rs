@@ -4,6 +4,7 @@ use super::krylov::{self, tikhonov};
 use super::{Dual, LinearMap, Spectrum, Working};
 use crate::classical::bicubic::upsample_rows;
 use crate::frame::Shape;
+use crate::kernels::wide;
 use crate::scratch::{Buffer, any};
 
 /// `sr:N:bicubic`: R. G. Keys' cubic with `a = -1/2`, widened by the factor, as MATLAB's
@@ -43,53 +44,18 @@ impl LinearMap for Bicubic {
     }
 
     fn apply(&self, x: &[f32], y: &mut [f32]) {
-        let out = self.measurement();
-        let mut lines = any(out.height * self.scene.width);
-        for (x, y) in x.chunks(self.scene.plane()).zip(y.chunks_mut(out.plane())) {
-            for (row, line) in self.down.rows.iter().zip(lines.chunks_mut(self.scene.width)) {
-                line.fill(0.0);
-                for (w, from) in row
-                    .weights
-                    .iter()
-                    .zip(x[row.start * self.scene.width..].chunks(self.scene.width))
-                {
-                    line.iter_mut().zip(from).for_each(|(l, v)| *l += w * v);
-                }
-            }
-            for (line, out) in lines.chunks(self.scene.width).zip(y.chunks_mut(out.width)) {
-                for (row, v) in self.across.rows.iter().zip(out) {
-                    *v = row.weights.iter().zip(&line[row.start..]).map(|(w, v)| w * v).sum();
-                }
-            }
-        }
+        let Bicubic { down, across, .. } = self;
+        wide!(reduce(down: &Axis, across: &Axis, x: &[f32], y: &mut [f32]));
     }
 
     fn adjoint(&self, y: &[f32], x: &mut [f32]) {
-        let out = self.measurement();
-        let mut line = vec![0.0; self.scene.width];
-        x.fill(0.0);
-        for (x, y) in x.chunks_mut(self.scene.plane()).zip(y.chunks(out.plane())) {
-            for (row, y) in self.down.rows.iter().zip(y.chunks(out.width)) {
-                line.fill(0.0);
-                for (row, v) in self.across.rows.iter().zip(y) {
-                    let to = line[row.start..].iter_mut();
-                    row.weights.iter().zip(to).for_each(|(w, l)| *l += w * v);
-                }
-                let to = x[row.start * self.scene.width..].chunks_mut(self.scene.width);
-                for (w, to) in row.weights.iter().zip(to) {
-                    to.iter_mut().zip(&line).for_each(|(x, l)| *x += w * l);
-                }
-            }
-        }
+        let Bicubic { down, across, .. } = self;
+        wide!(spread(down: &Axis, across: &Axis, y: &[f32], x: &mut [f32]));
     }
 
     fn gram(&self, y: &[f32], out: &mut [f32]) {
-        let shape = self.measurement();
-        let mut between = any(shape.plane());
-        for (y, out) in y.chunks(shape.plane()).zip(out.chunks_mut(shape.plane())) {
-            self.down.gram.apply_down(y, &mut between, shape.width);
-            self.across.gram.apply_across(&between, out, shape.width);
-        }
+        let (down, across) = (&self.down.gram, &self.across.gram);
+        wide!(gram(down: &Gram, across: &Gram, y: &[f32], out: &mut [f32]));
     }
 
     fn pinv(&self, y: &[f32], weight: &dyn Fn(f32) -> f32, _: &mut Dual, x: &mut [f32]) {
@@ -165,16 +131,85 @@ fn transpose(from: &[f64], to: &mut [f64], width: usize) {
     }
 }
 
+/// `y = A x`, planes one after another.
+#[inline(always)]
+fn reduce(down: &Axis, across: &Axis, x: &[f32], y: &mut [f32]) {
+    let (width, narrow) = (across.columns.len(), across.rows.len());
+    let mut lines = any(down.rows.len() * width);
+    let planes = x.chunks(down.columns.len() * width).zip(y.chunks_mut(down.rows.len() * narrow));
+    for (x, y) in planes {
+        combine(&down.rows, x, &mut lines, width);
+        for (line, out) in lines.chunks(width).zip(y.chunks_mut(narrow)) {
+            for (row, v) in across.rows.iter().zip(out) {
+                *v = row.weights.iter().zip(&line[row.start..]).map(|(w, v)| w * v).sum();
+            }
+        }
+    }
+}
+
+/// `x = A^T y`, planes one after another.
+#[inline(always)]
+fn spread(down: &Axis, across: &Axis, y: &[f32], x: &mut [f32]) {
+    let (width, narrow) = (across.columns.len(), across.rows.len());
+    let mut lines = any(down.rows.len() * width);
+    let planes = x.chunks_mut(down.columns.len() * width).zip(y.chunks(down.rows.len() * narrow));
+    for (x, y) in planes {
+        for (line, y) in lines.chunks_mut(width).zip(y.chunks(narrow)) {
+            for (column, v) in across.columns.iter().zip(line) {
+                *v = column.weights.iter().zip(&y[column.start..]).map(|(w, v)| w * v).sum();
+            }
+        }
+        combine(&down.columns, &lines, x, width);
+    }
+}
+
+/// Rows of `out`, each a sum of some rows of `from`.
+#[inline(always)]
+fn combine(rows: &[Row], from: &[f32], out: &mut [f32], width: usize) {
+    for (row, out) in rows.iter().zip(out.chunks_mut(width)) {
+        let mut terms = row.weights.iter().zip(from[row.start * width..].chunks(width));
+        match terms.next() {
+            Some((w, from)) => out.iter_mut().zip(from).for_each(|(o, v)| *o = w * v),
+            None => out.fill(0.0),
+        }
+        for (w, from) in terms {
+            out.iter_mut().zip(from).for_each(|(o, v)| *o += w * v);
+        }
+    }
+}
+
+/// `out = A A^T y`, planes one after another.
+#[inline(always)]
+fn gram(down: &Gram, across: &Gram, y: &[f32], out: &mut [f32]) {
+    let (height, width) = (down.size(), across.size());
+    let mut between = any(height * width);
+    for (y, out) in y.chunks(height * width).zip(out.chunks_mut(height * width)) {
+        down.apply_down(y, &mut between, width);
+        across.apply_across(&between, out, width);
+    }
+}
+
 /// The matrix along one axis.
 struct Axis {
     rows: Vec<Row>,
+    columns: Vec<Row>,
     gram: Gram,
 }
 
-/// The non-zero entries of one row of the matrix, from column `start` on.
+/// The non-zero entries of one row of the matrix, from column `start` on; or the other way round.
 struct Row {
     start: usize,
     weights: Vec<f32>,
+}
+
+impl Row {
+    /// Column `j` of a matrix of these rows.
+    fn across(rows: &[Row], j: usize) -> Row {
+        let entry = |row: &Row| j.checked_sub(row.start).and_then(|k| row.weights.get(k)).copied();
+        let start = rows.iter().position(|row| entry(row).is_some()).unwrap_or(0);
+        let end = rows.iter().rposition(|row| entry(row).is_some()).map_or(0, |last| last + 1);
+        Row { start, weights: rows[start..end].iter().map(|r| entry(r).unwrap_or(0.0)).collect() }
+    }
 }
 
 impl Axis {
@@ -186,7 +221,9 @@ impl Axis {
             start: entries[0].0,
             weights: entries.iter().map(|e| e.1 as f32).collect(),
         };
-        Axis { rows: rows.into_iter().map(row).collect(), gram }
+        let rows: Vec<Row> = rows.into_iter().map(row).collect();
+        let columns = (0..size).map(|j| Row::across(&rows, j)).collect();
+        Axis { rows, columns, gram }
     }
 }
 
@@ -218,8 +255,8 @@ fn keys(x: f64) -> f64 {
     }
 }
 
-/// `A A^T` along one axis: its band, entry `(i, i - k)` at `entries[i * (band + 1) + k]`, and the
-/// Cholesky factor `L` in the same places.
+/// `A A^T` along one axis: its band, entry `(i, i - k)` at `entries[k * size + i]`, and that of the
+/// Cholesky factor `L` at `lower[i * (band + 1) + k]`.
 struct Gram {
     band: usize,
     entries: Vec<f32>,
@@ -243,7 +280,7 @@ impl Gram {
             for k in (0..=band.min(i)).rev() {
                 let j = i - k;
                 let mut v = product(&rows[i], &rows[j]);
-                entries[i * (band + 1) + k] = v as f32;
+                entries[k * rows.len() + i] = v as f32;
                 for l in k + 1..=band.min(i) {
                     if l - k <= band.min(j) {
                         v -= lower[i * (band + 1) + l] * lower[j * (band + 1) + l - k];
@@ -256,17 +293,24 @@ impl Gram {
         Gram { band, entries, lower }
     }
 
+    fn size(&self) -> usize {
+        self.entries.len() / (self.band + 1)
+    }
+
     /// The entry in row `i` and column `j`, at most `band` apart.
+    #[inline(always)]
     fn entry(&self, i: usize, j: usize) -> f32 {
-        self.entries[i.max(j) * (self.band + 1) + i.abs_diff(j)]
+        self.entries[i.abs_diff(j) * self.size() + i.max(j)]
     }
 
     /// The columns of row `i` that are not 0, among `n`.
+    #[inline(always)]
     fn columns(&self, i: usize, n: usize) -> std::ops::RangeInclusive<usize> {
         i.saturating_sub(self.band)..=(i + self.band).min(n - 1)
     }
 
     /// `out = A A^T y` along columns, of `width` of them.
+    #[inline(always)]
     fn apply_down(&self, y: &[f32], out: &mut [f32], width: usize) {
         let n = y.len() / width;
         for (i, out) in out.chunks_mut(width).enumerate() {
@@ -279,17 +323,19 @@ impl Gram {
     }
 
     /// The same along rows of `width` values.
+    #[inline(always)]
     fn apply_across(&self, y: &[f32], out: &mut [f32], width: usize) {
         for (y, out) in y.chunks(width).zip(out.chunks_mut(width)) {
             out.fill(0.0);
             // One diagonal after another, so that neighbours are worked on together.
-            for k in 0..=self.band.min(width - 1) {
-                let step = self.band + 1;
-                let entries = self.entries[k * step + k..].iter().step_by(step);
-                for (i, g) in entries.enumerate() {
-                    out[i + k] += g * y[i];
-                    if k > 0 {
-                        out[i] += g * y[i + k];
+            for (k, diagonal) in self.entries.chunks(width).enumerate().take(width) {
+                let entries = &diagonal[k..];
+                for ((o, g), v) in out[k..].iter_mut().zip(entries).zip(y) {
+                    *o += g * v;
+                }
+                if k > 0 {
+                    for ((o, g), v) in out.iter_mut().zip(entries).zip(&y[k..]) {
+                        *o += g * v;
                     }
                 }
             }

@@ -38,6 +38,7 @@ impl Dct {
     }
 
     /// Where sample `i` stands on the way into the transform.
+    #[inline(always)]
     fn place(&self, i: usize) -> usize {
         if i.is_multiple_of(2) { i / 2 } else { self.size - 1 - i / 2 }
     }
@@ -50,112 +51,195 @@ impl Dct {
 
     /// The two lines' values that belong together, `k` and `size - k`, with the factor of `k`:
     /// first the coefficient that is alone, then the pairs; an even size has one more alone.
-    fn pairs(&self, line: &mut [Complex<f32>], work: impl Fn(&Complex<f32>, Pair)) {
+    #[inline(always)]
+    fn pairs(&self, line: &mut [Complex<f32>], work: impl Fn(Parts, Pair) -> Pair) {
         let n = self.size;
         line[0] *= (1.0 / n as f32).sqrt();
         let (front, back) = line[1..].split_at_mut((n - 1) / 2);
-        if front.len() < back.len() {
-            back[0] *= 2.0 * self.turns[n / 2].re;
+        let back = match front.len() < back.len() {
+            true => {
+                back[0] *= 2.0 * self.turns[n / 2].re;
+                &mut back[1..]
+            }
+            false => back,
+        };
+        let (front, few) = front.as_chunks_mut();
+        let (few_back, back) = back.as_rchunks_mut();
+        let (turns, few_turns) = self.turns[1..].split_at(front.len() * TOGETHER);
+        for ((turns, a), b) in turns.as_chunks().0.iter().zip(front).zip(back.iter_mut().rev()) {
+            let (from_a, from_b) = work(Parts::of(turns), (Parts::of(a), Parts::of(b).reversed()));
+            (*a, *b) = (from_a.joined(), from_b.reversed().joined());
         }
-        for ((turn, a), b) in self.turns[1..].iter().zip(front).zip(back.iter_mut().rev()) {
-            work(turn, (a, b));
+        if few.is_empty() {
+            return;
         }
+        let mut padded = [[Complex::default(); TOGETHER]; 3];
+        let count = few.len();
+        padded[0][..count].copy_from_slice(&few_turns[..count]);
+        padded[1][..count].copy_from_slice(few);
+        padded[2][TOGETHER - count..].copy_from_slice(few_back);
+        let [turns, a, b] = padded.map(|part| Parts::of(&part));
+        let (a, b) = work(turns, (a, b.reversed()));
+        few.copy_from_slice(&a.joined()[..count]);
+        few_back.copy_from_slice(&b.reversed().joined()[TOGETHER - count..]);
     }
 
     /// Placed samples to coefficients.
+    #[inline(always)]
     fn to_coefficients(&self, line: &mut [Complex<f32>], scratch: &mut [Complex<f32>]) {
         self.forward.process_with_scratch(line, scratch);
         self.pairs(line, |turn, (a, b)| {
-            let (sum, gap) = (*a + *b, *a - *b);
+            let (sum_re, sum_im) = (each(|i| a.re[i] + b.re[i]), each(|i| a.im[i] + b.im[i]));
+            let (gap_re, gap_im) = (each(|i| a.re[i] - b.re[i]), each(|i| a.im[i] - b.im[i]));
             let (cos, sin) = (turn.re, turn.im);
-            *a = Complex::new(cos * sum.re + sin * gap.im, cos * sum.im - sin * gap.re);
-            *b = Complex::new(sin * sum.re - cos * gap.im, sin * sum.im + cos * gap.re);
+            let a = Parts {
+                re: each(|i| cos[i] * sum_re[i] + sin[i] * gap_im[i]),
+                im: each(|i| cos[i] * sum_im[i] - sin[i] * gap_re[i]),
+            };
+            let b = Parts {
+                re: each(|i| sin[i] * sum_re[i] - cos[i] * gap_im[i]),
+                im: each(|i| sin[i] * sum_im[i] + cos[i] * gap_re[i]),
+            };
+            (a, b)
         });
     }
 
     /// Coefficients to placed samples.
+    #[inline(always)]
     fn to_samples(&self, line: &mut [Complex<f32>], scratch: &mut [Complex<f32>]) {
         self.pairs(line, |turn, (a, b)| {
             // With the mirrored coefficients, over i, that a real sequence owes.
-            let (sum, gap) =
-                (Complex::new(a.re + b.im, a.im - b.re), Complex::new(b.re + a.im, b.im - a.re));
+            let (sum_re, sum_im) = (each(|i| a.re[i] + b.im[i]), each(|i| a.im[i] - b.re[i]));
+            let (gap_re, gap_im) = (each(|i| b.re[i] + a.im[i]), each(|i| b.im[i] - a.re[i]));
             let (cos, sin) = (turn.re, turn.im);
-            *a = Complex::new(cos * sum.re - sin * sum.im, cos * sum.im + sin * sum.re);
-            *b = Complex::new(sin * gap.re - cos * gap.im, sin * gap.im + cos * gap.re);
+            let a = Parts {
+                re: each(|i| cos[i] * sum_re[i] - sin[i] * sum_im[i]),
+                im: each(|i| cos[i] * sum_im[i] + sin[i] * sum_re[i]),
+            };
+            let b = Parts {
+                re: each(|i| sin[i] * gap_re[i] - cos[i] * gap_im[i]),
+                im: each(|i| sin[i] * gap_im[i] + cos[i] * gap_re[i]),
+            };
+            (a, b)
         });
         self.inverse.process_with_scratch(line, scratch);
     }
 }
 
-/// Two values of a line.
-type Pair<'a> = (&'a mut Complex<f32>, &'a mut Complex<f32>);
+/// Values that are worked on together, as one vector.
+const TOGETHER: usize = 8;
 
-/// Multiplies the coefficients of a picture by `filter`, both `[height, width]`, and returns to
-/// the picture.
-pub fn apply_filter(plane: &mut [f32], filter: &[f32], down: &Dct, across: &Dct) {
+/// Values of a line, real and imaginary parts apart.
+#[derive(Clone, Copy)]
+struct Parts {
+    re: [f32; TOGETHER],
+    im: [f32; TOGETHER],
+}
+
+/// Values from the front of a line, and those from its back that belong to them.
+type Pair = (Parts, Parts);
+
+impl Parts {
+    #[inline(always)]
+    fn of(values: &[Complex<f32>; TOGETHER]) -> Parts {
+        Parts { re: each(|i| values[i].re), im: each(|i| values[i].im) }
+    }
+
+    #[inline(always)]
+    fn reversed(self) -> Parts {
+        Parts { re: each(|i| self.re[TOGETHER - 1 - i]), im: each(|i| self.im[TOGETHER - 1 - i]) }
+    }
+
+    #[inline(always)]
+    fn joined(self) -> [Complex<f32>; TOGETHER] {
+        std::array::from_fn(|i| Complex::new(self.re[i], self.im[i]))
+    }
+}
+
+#[inline(always)]
+fn each(value: impl Fn(usize) -> f32) -> [f32; TOGETHER] {
+    std::array::from_fn(value)
+}
+
+/// Multiplies the coefficients of each plane of `x`, `[height, width]`, by `filter`, and returns to the
+/// planes. The filter holds its columns one after another; from its end on it is 0.
+#[inline(always)]
+pub fn apply_filter(x: &mut [f32], filter: &[f32], down: &Dct, across: &Dct) {
     let (height, width) = (down.size, across.size);
-    let mut scratch = across.scratch();
+    let columns = filter.len() / height;
+    let (mut scratch, mut scratch_down) = (across.scratch(), down.scratch());
     let mut line = vec![Complex::default(); width];
-    let rows = |plane: &mut [f32],
-                line: &mut [Complex<f32>],
-                scratch: &mut [Complex<f32>],
-                inverse: bool| {
+    let mut lines = vec![Complex::default(); LINES / 2 * height];
+    for plane in x.chunks_mut(height * width) {
         for pair in plane.chunks_mut(2 * width) {
             let (a, b) = pair.split_at_mut(width);
             if b.is_empty() {
                 line.fill(Complex::default());
             }
-            if inverse {
-                join(line, a, b);
-                across.to_samples(line, scratch);
-                gather(line, a, |c| c.re);
-                gather(line, b, |c| c.im);
-            } else {
-                scatter(line, a, |c| &mut c.re);
-                scatter(line, b, |c| &mut c.im);
-                across.to_coefficients(line, scratch);
-                a.iter_mut().zip(&*line).for_each(|(v, c)| *v = c.re);
-                b.iter_mut().zip(&*line).for_each(|(v, c)| *v = c.im);
-            }
+            scatter(&mut line, a, |c| &mut c.re);
+            scatter(&mut line, b, |c| &mut c.im);
+            across.to_coefficients(&mut line, &mut scratch);
+            a.iter_mut().zip(&line).for_each(|(v, c)| *v = c.re);
+            b.iter_mut().zip(&line).for_each(|(v, c)| *v = c.im);
         }
-    };
-    rows(plane, &mut line, &mut scratch, false);
-
-    // Columns, a few at a time, there and back.
-    let mut scratch_down = down.scratch();
-    let mut columns = vec![Complex::default(); LINES / 2 * height];
-    for left in (0..width).step_by(LINES) {
-        let count = LINES.min(width - left);
-        for (i, row) in plane.chunks(width).enumerate() {
-            for (j, pair) in row[left..left + count].chunks(2).enumerate() {
-                columns[j * height + down.place(i)] =
-                    Complex::new(pair[0], pair.get(1).copied().unwrap_or(0.0));
-            }
+        for (block, filter) in filter.chunks(LINES * height).enumerate() {
+            filter_columns(plane, LINES * block, filter, down, &mut lines, &mut scratch_down);
         }
-        for (j, column) in columns.chunks_mut(height).take(count.div_ceil(2)).enumerate() {
-            down.to_coefficients(column, &mut scratch_down);
-            let at = left + 2 * j;
-            let paired = at + 1 < width;
-            for (c, row) in column.iter_mut().zip(filter.chunks(width)) {
-                c.re *= row[at];
-                c.im *= if paired { row[at + 1] } else { 0.0 };
-            }
-            down.to_samples(column, &mut scratch_down);
-        }
-        for (i, row) in plane.chunks_mut(width).enumerate() {
-            for (j, pair) in row[left..left + count].chunks_mut(2).enumerate() {
-                let c = columns[j * height + down.place(i)];
-                pair[0] = c.re;
-                if let Some(second) = pair.get_mut(1) {
-                    *second = c.im;
-                }
-            }
+        for pair in plane.chunks_mut(2 * width) {
+            let (a, b) = pair.split_at_mut(width);
+            line[columns..].fill(Complex::default());
+            join(&mut line, &a[..columns], &b[..columns.min(b.len())]);
+            across.to_samples(&mut line, &mut scratch);
+            gather(&line, a, |c| c.re);
+            gather(&line, b, |c| c.im);
         }
     }
-    rows(plane, &mut line, &mut scratch, true);
+}
+
+/// As many columns as `filter` has, from column `left` on, there and back.
+#[inline(always)]
+fn filter_columns(
+    plane: &mut [f32],
+    left: usize,
+    filter: &[f32],
+    down: &Dct,
+    lines: &mut [Complex<f32>],
+    scratch: &mut [Complex<f32>],
+) {
+    let (height, width) = (down.size, plane.len() / down.size);
+    let these = left..left + filter.len() / height;
+    for (i, row) in plane.chunks(width).enumerate() {
+        let place = down.place(i);
+        let (pairs, single) = row[these.clone()].as_chunks();
+        for (j, [a, b]) in pairs.iter().enumerate() {
+            lines[j * height + place] = Complex::new(*a, *b);
+        }
+        if let [a] = single {
+            lines[pairs.len() * height + place] = Complex::new(*a, 0.0);
+        }
+    }
+    for (column, filter) in lines.chunks_mut(height).zip(filter.chunks(2 * height)) {
+        down.to_coefficients(column, scratch);
+        let (a, b) = filter.split_at(height);
+        column.iter_mut().zip(a).for_each(|(c, f)| c.re *= f);
+        column.iter_mut().zip(b).for_each(|(c, f)| c.im *= f);
+        down.to_samples(column, scratch);
+    }
+    for (i, row) in plane.chunks_mut(width).enumerate() {
+        let place = down.place(i);
+        let (pairs, single) = row[these.clone()].as_chunks_mut();
+        for (j, [a, b]) in pairs.iter_mut().enumerate() {
+            let c = lines[j * height + place];
+            (*a, *b) = (c.re, c.im);
+        }
+        if let [a] = single {
+            *a = lines[pairs.len() * height + place].re;
+        }
+    }
 }
 
 /// `a + i b`; without `b` the imaginary part stays as it is.
+#[inline(always)]
 fn join(line: &mut [Complex<f32>], a: &[f32], b: &[f32]) {
     line.iter_mut().zip(a).for_each(|(to, v)| to.re = *v);
     line.iter_mut().zip(b).for_each(|(to, v)| to.im = *v);
@@ -163,6 +247,7 @@ fn join(line: &mut [Complex<f32>], a: &[f32], b: &[f32]) {
 
 /// Samples to their places: even ones from the front, odd ones from the back. None leave their
 /// part of the line as it is.
+#[inline(always)]
 fn scatter(line: &mut [Complex<f32>], from: &[f32], part: impl Fn(&mut Complex<f32>) -> &mut f32) {
     let (even, odd) = (from.iter().step_by(2), from.iter().skip(1).step_by(2));
     line.iter_mut().zip(even).for_each(|(to, v)| *part(to) = *v);
@@ -170,6 +255,7 @@ fn scatter(line: &mut [Complex<f32>], from: &[f32], part: impl Fn(&mut Complex<f
 }
 
 /// Samples from their places.
+#[inline(always)]
 fn gather(line: &[Complex<f32>], to: &mut [f32], part: impl Fn(&Complex<f32>) -> f32) {
     to.iter_mut().step_by(2).zip(line).for_each(|(v, from)| *v = part(from));
     to.iter_mut().skip(1).step_by(2).zip(line.iter().rev()).for_each(|(v, from)| *v = part(from));

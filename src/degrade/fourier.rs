@@ -6,6 +6,7 @@ use rustfft::num_complex::Complex;
 use rustfft::{Fft, FftPlanner};
 
 use crate::frame::Shape;
+use crate::kernels::wide;
 use crate::scratch::Buffer;
 
 /// Fourier transforms of complex pictures of one size.
@@ -33,11 +34,6 @@ impl Grid {
 
     /// Floats of working memory that [`through`](Grid::through) takes.
     pub fn working(&self) -> usize {
-        2 * (self.height * self.width + COLUMNS * (self.height + APART))
-    }
-
-    /// The same for a single plane.
-    pub fn working_alone(&self) -> usize {
         let half = self.width / 2 + 1;
         2 * (self.height * half + COLUMNS * (self.height + APART) + half + 2 * self.width)
     }
@@ -88,58 +84,28 @@ impl Grid {
     /// must be one of real pictures.
     pub fn through(
         &self,
-        from: (&[f32], Shape, (usize, usize)),
-        to: (&mut [f32], Shape, (usize, usize)),
+        from: Part<&[f32]>,
+        to: Part<&mut [f32]>,
         response: &[Complex<f32>],
         filter: impl Fn(Complex<f32>) -> Complex<f32>,
     ) {
-        let (from, from_shape, from_at) = from;
-        let (to, to_shape, to_at) = to;
-        let width = self.width;
-        let mut buffer = Buffer::any(self.height * width);
-        let mut scratch = Buffer::any(self.row_scratch());
-        // A real kernel treats the two parts of a complex picture alike: two channels at a time.
-        let pairs = from.chunks(2 * from_shape.plane());
-        for (from, to) in pairs.zip(to.chunks_mut(2 * to_shape.plane())) {
-            if from.len() == from_shape.plane() {
-                let (from, to) = ((from, from_shape, from_at), (to, to_shape, to_at));
-                self.lone_through(from, to, response, &filter);
-                continue;
-            }
-            // Each row is transformed while it is near; the others are 0 and stay so.
-            let (re, im) = from.split_at(from_shape.plane());
-            let rows = re.chunks(from_shape.width).zip(im.chunks(from_shape.width));
-            let used = from_at.0..from_at.0 + from_shape.height;
-            buffer[..used.start * width].fill(Complex::default());
-            buffer[used.end * width..].fill(Complex::default());
-            let lines = buffer[used.start * width..].chunks_mut(width);
-            for (line, (re, im)) in lines.zip(rows) {
-                let (before, rest) = line.split_at_mut(from_at.1);
-                let (values, after) = rest.split_at_mut(from_shape.width);
-                before.fill(Complex::default());
-                after.fill(Complex::default());
-                let values = values.iter_mut().zip(re).zip(im);
-                values.for_each(|((c, re), im)| *c = Complex::new(*re, *im));
-                self.rows[0].process_with_scratch(line, &mut scratch);
-            }
-            self.filter_columns(&mut buffer, width, response, &filter);
-            let (re, im) = to.split_at_mut(to_shape.plane());
-            let rows = re.chunks_mut(to_shape.width).zip(im.chunks_mut(to_shape.width));
-            let lines = buffer.chunks_mut(width).skip(to_at.0);
-            for (line, (re, im)) in lines.zip(rows) {
-                self.rows[1].process_with_scratch(line, &mut scratch);
-                let values = re.iter_mut().zip(im).zip(&line[to_at.1..]);
-                values.for_each(|((re, im), c)| (*re, *im) = (c.re, c.im));
-            }
-        }
+        let (grid, filter) = (self, &filter);
+        wide!(through(
+            grid: &Grid,
+            from: Part<&[f32]>,
+            to: Part<&mut [f32]>,
+            response: &[Complex<f32>],
+            filter: &impl Fn(Complex<f32>) -> Complex<f32>,
+        ));
     }
 
     /// [`through`](Grid::through) for a single plane: rows are transformed two at a time, and half
     /// of their spectra says all.
-    fn lone_through(
+    #[inline(always)]
+    fn plane_through(
         &self,
-        from: (&[f32], Shape, (usize, usize)),
-        to: (&mut [f32], Shape, (usize, usize)),
+        from: Part<&[f32]>,
+        to: Part<&mut [f32]>,
         response: &[Complex<f32>],
         factor: &impl Fn(Complex<f32>) -> Complex<f32>,
     ) {
@@ -195,6 +161,7 @@ impl Grid {
 
     /// Multiplies the spectrum of rows' spectra, `width` frequencies each, by `factor(response)`;
     /// `response` is in columns.
+    #[inline(always)]
     fn filter_columns(
         &self,
         spectra: &mut [Complex<f32>],
@@ -216,6 +183,7 @@ impl Grid {
         self.rows.iter().map(|r| r.get_inplace_scratch_len()).max().unwrap_or(0)
     }
 
+    #[inline(always)]
     fn each_column(
         &self,
         picture: &mut [Complex<f32>],
@@ -229,17 +197,43 @@ impl Grid {
         for left in (0..width).step_by(COLUMNS) {
             let count = COLUMNS.min(width - left);
             for (i, row) in picture.chunks(width).enumerate() {
-                let values = &row[left..left + count];
-                columns.chunks_mut(apart).zip(values).for_each(|(column, v)| column[i] = *v);
+                let mut at = i;
+                for v in &row[left..left + count] {
+                    columns[at] = *v;
+                    at += apart;
+                }
             }
             for (j, column) in columns.chunks_mut(apart).take(count).enumerate() {
                 work(left + j, &mut column[..height], &mut scratch);
             }
             for (i, row) in picture.chunks_mut(width).enumerate() {
-                let values = &mut row[left..left + count];
-                columns.chunks(apart).zip(values).for_each(|(column, v)| *v = column[i]);
+                let mut at = i;
+                for v in &mut row[left..left + count] {
+                    *v = columns[at];
+                    at += apart;
+                }
             }
         }
+    }
+}
+
+/// Planes, their shape, and the place of their first pixel on a grid.
+type Part<Planes> = (Planes, Shape, (usize, usize));
+
+/// [`Grid::through`].
+#[inline(always)]
+fn through(
+    grid: &Grid,
+    from: Part<&[f32]>,
+    to: Part<&mut [f32]>,
+    response: &[Complex<f32>],
+    filter: &impl Fn(Complex<f32>) -> Complex<f32>,
+) {
+    let (from, from_shape, from_at) = from;
+    let (to, to_shape, to_at) = to;
+    for (from, to) in from.chunks(from_shape.plane()).zip(to.chunks_mut(to_shape.plane())) {
+        let (from, to) = ((from, from_shape, from_at), (to, to_shape, to_at));
+        grid.plane_through(from, to, response, filter);
     }
 }
 

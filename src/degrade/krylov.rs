@@ -13,6 +13,7 @@
 use super::lanczos::lanczos;
 use super::torus::{self, Enough};
 use super::{LinearMap, Working};
+use crate::kernels::wide;
 use crate::scratch::{Buffer, Scratch, any, zeros};
 
 /// What conjugate gradients take along from one step of a restoration to the next: the solution
@@ -153,11 +154,11 @@ fn conjugate_gradients<M: LinearMap + ?Sized>(
     let (mut m, mut p, mut q) = (any(y.len()), zeros(y.len()), any(y.len()));
     if z.len() == y.len() {
         // As far along the last solution as is best: never further away than 0 is.
-        gram.iter_mut().zip(&*z).for_each(|(g, z)| *g += eta * z);
+        add(gram, eta, z);
         let (along, curvature) = (dot(z, y), dot(z, gram));
         let step = if curvature > 0.0 { (along / curvature) as f32 } else { 0.0 };
         z.iter_mut().for_each(|z| *z *= step);
-        r.iter_mut().zip(&*gram).for_each(|(r, q)| *r -= step * q);
+        add(&mut r, -step, gram);
     } else {
         z.clear();
         z.resize(y.len(), 0.0);
@@ -181,16 +182,16 @@ fn conjugate_gradients<M: LinearMap + ?Sized>(
             break;
         }
         let turn = (rm / before) as f32;
-        p.iter_mut().zip(&m).for_each(|(p, m)| *p = m + turn * *p);
+        advance(&mut p, turn, &m);
         let curvature = shifted(map, eta, &p, &mut q);
         if curvature <= 0.0 {
             break;
         }
         let step = (rm / curvature) as f32;
-        z.iter_mut().zip(&p).for_each(|(z, p)| *z += step * p);
+        add(z, step, &p);
         left = 0.0;
         for (r, q) in r.chunks_mut(BLOCK).zip(q.chunks(BLOCK)) {
-            r.iter_mut().zip(q).for_each(|(r, q)| *r -= step * q);
+            add(r, -step, q);
             left += dot(r, r);
         }
         before = rm;
@@ -207,14 +208,37 @@ fn shifted<M: LinearMap + ?Sized>(map: &M, eta: f32, p: &[f32], q: &mut [f32]) -
     // Blocks that stay in a cache from one use to the next: these vectors are frames.
     let mut curvature = 0.0;
     for (q, p) in q.chunks_mut(BLOCK).zip(p.chunks(BLOCK)) {
-        q.iter_mut().zip(p).for_each(|(q, p)| *q += eta * p);
+        add(q, eta, p);
         curvature += dot(p, q);
     }
     curvature
 }
 
+/// `to += scale * from`.
+pub fn add(to: &mut [f32], scale: f32, from: &[f32]) {
+    #[inline(always)]
+    fn sums(to: &mut [f32], scale: f32, from: &[f32]) {
+        to.iter_mut().zip(from).for_each(|(to, v)| *to += scale * v);
+    }
+    wide!(sums(to: &mut [f32], scale: f32, from: &[f32]));
+}
+
+/// `p = m + turn * p`: the next direction.
+pub fn advance(p: &mut [f32], turn: f32, m: &[f32]) {
+    #[inline(always)]
+    fn sums(p: &mut [f32], turn: f32, m: &[f32]) {
+        p.iter_mut().zip(m).for_each(|(p, m)| *p = m + turn * *p);
+    }
+    wide!(sums(p: &mut [f32], turn: f32, m: &[f32]));
+}
+
 /// The scalar product, in `f64`.
 pub fn dot(a: &[f32], b: &[f32]) -> f64 {
+    wide!(sum(a: &[f32], b: &[f32]) -> f64)
+}
+
+#[inline(always)]
+fn sum(a: &[f32], b: &[f32]) -> f64 {
     // Blocks are summed in parallel lanes: a single running sum would wait for itself.
     const LANES: usize = 8;
     let (a_blocks, a_rest) = a.as_chunks::<LANES>();

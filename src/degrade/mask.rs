@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::{Stage, full_width};
 use crate::error::{Error, Result};
 use crate::frame::{Frame, FrameRows, Region, Rows, Shape, crop, to_code};
+use crate::kernels::wide;
 
 /// `y = m x`, value by value, with `m` in `[0, 1]`: white (1) is measured, black (0) is missing.
 /// Singular values are the mask's own values.
@@ -110,42 +111,8 @@ impl Mask {
 
     /// `out = m^power v` over `region`, row by row.
     fn multiply(&self, region: Region, power: i32, v: &[f32], out: &mut [f32]) {
-        let plane = self.input.plane();
-        let scale = self.peak / 65535.0;
-        let gain = |code: u16| (f32::from(code) * scale).powi(power);
-        let (none, all) = (gain(0), gain(u16::MAX));
-        let lines = v.chunks(region.width).zip(out.chunks_mut(region.width)).enumerate();
-        for (line, (v, out)) in lines {
-            let (c, i) = (line / region.height, line % region.height);
-            // A gray mask has one plane, which every channel reads.
-            let from = c * plane % self.codes.len() + (region.y + i) * self.input.width + region.x;
-            match &self.codes {
-                Codes::Bits { words, .. } => {
-                    let (mut v, mut out, mut at) = (v, out, from);
-                    while !v.is_empty() {
-                        // As many as are left of a word: mostly all or none of them are measured.
-                        let count = (64 - at % 64).min(v.len());
-                        let bits = words[at / 64] >> (at % 64);
-                        let same = u64::MAX >> (64 - count);
-                        let (these, others) = v.split_at(count);
-                        let (here, rest) = out.split_at_mut(count);
-                        let values = here.iter_mut().zip(these);
-                        match bits & same {
-                            0 => values.for_each(|(o, v)| *o = none * v),
-                            bits if bits == same => values.for_each(|(o, v)| *o = all * v),
-                            bits => values.enumerate().for_each(|(j, (o, v))| {
-                                *o = if bits >> j & 1 == 1 { all } else { none } * v;
-                            }),
-                        }
-                        (v, out, at) = (others, rest, at + count);
-                    }
-                }
-                Codes::Levels(levels) => {
-                    let values = out.iter_mut().zip(v).zip(&levels[from..]);
-                    values.for_each(|((o, v), code)| *o = gain(*code) * v);
-                }
-            }
-        }
+        let mask = self;
+        wide!(scale(mask: &Mask, region: Region, power: i32, v: &[f32], out: &mut [f32]));
     }
 }
 
@@ -206,5 +173,46 @@ impl Stage for Mask {
         let shape = Shape { height: support.len(), ..self.output() };
         let top = rows.start - support.start;
         crop(y, shape, full_width(top..top + rows.len(), shape), x);
+    }
+}
+
+/// [`Mask::multiply`].
+#[inline(always)]
+fn scale(mask: &Mask, region: Region, power: i32, v: &[f32], out: &mut [f32]) {
+    let plane = mask.input.plane();
+    let scale = mask.peak / 65535.0;
+    let gain = |code: u16| (f32::from(code) * scale).powi(power);
+    let (none, all) = (gain(0), gain(u16::MAX));
+    let lines = v.chunks(region.width).zip(out.chunks_mut(region.width)).enumerate();
+    for (line, (v, out)) in lines {
+        let (c, i) = (line / region.height, line % region.height);
+        // A gray mask has one plane, which every channel reads.
+        let from = c * plane % mask.codes.len() + (region.y + i) * mask.input.width + region.x;
+        match &mask.codes {
+            Codes::Bits { words, .. } => {
+                let (mut v, mut out, mut at) = (v, out, from);
+                while !v.is_empty() {
+                    // As many as are left of a word: mostly all or none of them are measured.
+                    let count = (64 - at % 64).min(v.len());
+                    let bits = words[at / 64] >> (at % 64);
+                    let same = u64::MAX >> (64 - count);
+                    let (these, others) = v.split_at(count);
+                    let (here, rest) = out.split_at_mut(count);
+                    let values = here.iter_mut().zip(these);
+                    match bits & same {
+                        0 => values.for_each(|(o, v)| *o = none * v),
+                        bits if bits == same => values.for_each(|(o, v)| *o = all * v),
+                        bits => values.enumerate().for_each(|(j, (o, v))| {
+                            *o = if bits >> j & 1 == 1 { all } else { none } * v;
+                        }),
+                    }
+                    (v, out, at) = (others, rest, at + count);
+                }
+            }
+            Codes::Levels(levels) => {
+                let values = out.iter_mut().zip(v).zip(&levels[from..]);
+                values.for_each(|((o, v), code)| *o = gain(*code) * v);
+            }
+        }
     }
 }

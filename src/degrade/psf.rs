@@ -237,7 +237,7 @@ impl Circulant for Psf {
     }
 
     fn working(&self) -> usize {
-        self.grid.working_alone()
+        self.grid.working()
     }
 }
 

@@ -242,7 +242,7 @@ impl Circulant for Stationary {
 
     fn working(&self) -> usize {
         match self.period {
-            1 => self.grid.working_alone(),
+            1 => self.grid.working(),
             // The spectra of all turns, of two floats a value.
             _ => 2 * PLACES * self.grid.height * self.grid.width + self.grid.working(),
         }

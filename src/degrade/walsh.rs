@@ -2,6 +2,7 @@
 
 use super::{Dual, LinearMap, Spectrum, Working};
 use crate::frame::Shape;
+use crate::kernels::wide;
 use crate::noise::philox;
 use crate::scratch::{Buffer, any};
 
@@ -81,7 +82,7 @@ impl Walsh {
         let mut rest = v;
         for &length in &self.lengths {
             let (here, behind) = rest.split_at_mut(length);
-            walsh(here);
+            wide!(walsh(here: &mut [f32]));
             rest = behind;
         }
     }
@@ -112,20 +113,53 @@ fn powers(n: usize) -> impl Iterator<Item = usize> {
     (0..usize::BITS).rev().map(|bit| 1usize << bit).filter(move |power| n & power != 0)
 }
 
-/// The orthonormal Walsh-Hadamard transform of a power of two of values, in place.
+/// Values that are worked on within one vector.
+const LANES: usize = 8;
+
+/// The orthonormal Walsh-Hadamard transform of a power of two of values, in place. Sums and
+/// differences of neighbours, then of neighbouring pairs, and so on.
+#[inline(always)]
 fn walsh(v: &mut [f32]) {
-    let mut half = 1;
-    while half < v.len() {
-        for pair in v.chunks_exact_mut(2 * half) {
-            let (a, b) = pair.split_at_mut(half);
-            for (a, b) in a.iter_mut().zip(b) {
-                (*a, *b) = (*a + *b, *a - *b);
+    let n = v.len();
+    let (vectors, short) = v.as_chunks_mut::<LANES>();
+    for vector in vectors {
+        within::<1>(vector);
+        within::<2>(vector);
+        within::<4>(vector);
+    }
+    let mut half = if short.is_empty() { LANES } else { 1 };
+    // Two levels in one pass over memory.
+    while 4 * half <= n {
+        for four in v.chunks_exact_mut(4 * half) {
+            let (front, back) = four.split_at_mut(2 * half);
+            let (a, b) = front.split_at_mut(half);
+            let (c, d) = back.split_at_mut(half);
+            for ((a, b), (c, d)) in a.iter_mut().zip(b).zip(c.iter_mut().zip(d)) {
+                let (front, back) = ((*a + *b, *a - *b), (*c + *d, *c - *d));
+                (*a, *c) = (front.0 + back.0, front.0 - back.0);
+                (*b, *d) = (front.1 + back.1, front.1 - back.1);
             }
         }
-        half *= 2;
+        half *= 4;
     }
-    let scale = 1.0 / (v.len() as f32).sqrt();
+    if 2 * half == n {
+        let (a, b) = v.split_at_mut(half);
+        for (a, b) in a.iter_mut().zip(b) {
+            (*a, *b) = (*a + *b, *a - *b);
+        }
+    }
+    let scale = 1.0 / (n as f32).sqrt();
     v.iter_mut().for_each(|v| *v *= scale);
+}
+
+/// Sums and differences of the values of a vector that lie `HALF` apart.
+#[inline(always)]
+fn within<const HALF: usize>(v: &mut [f32; LANES]) {
+    let from = *v;
+    for i in 0..LANES {
+        let sign = if i & HALF == 0 { 1.0 } else { -1.0 };
+        v[i] = from[i ^ HALF] + sign * from[i];
+    }
 }
 
 /// Whole numbers that follow from a seed.

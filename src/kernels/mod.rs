@@ -37,6 +37,7 @@ mod tests_between;
 #[cfg(test)]
 mod tests_int8;
 mod transforms;
+mod wide;
 mod winograd;
 
 pub use conv::{Conv, conv};
@@ -52,4 +53,5 @@ pub use rearrange::{
     average, copy_channels, depth_to_space, from_planes, space_to_depth, take_channels, to_planes,
     upsample,
 };
+pub(crate) use wide::wide;
 pub use winograd::{Winograd, winograd};
