@@ -16,7 +16,7 @@ use ddnm::metrics;
 use ddnm::prior::{self, Model, Prior};
 use ddnm::sampler::{Mode, defaults};
 
-const SPECS: [&str; 25] = [
+const SPECS: [&str; 26] = [
     "none",
     "sr:2",
     "sr:4",
@@ -41,6 +41,7 @@ const SPECS: [&str; 25] = [
     "bayer:gbrg",
     "bayer:rggb+mask:defects",
     "sr:2+bayer:rggb",
+    "blur:motion+mask:half",
     "blur:motion+mask:scratches+sr:2",
 ];
 

@@ -33,7 +33,7 @@
 
 use super::Dual;
 use super::bands::{self, Bands};
-use super::krylov::dot;
+use super::krylov::{add, advance, dot};
 use super::window::Window;
 use crate::scratch::{any, zeros};
 
@@ -160,6 +160,8 @@ impl Plane<'_> {
         let (mut m, mut p, mut q) = (any(hidden), zeros(hidden), any(hidden));
         // How much of what seemed left there really was in the last direction.
         let (mut before, mut tightness) = (f64::INFINITY, 1.0);
+        // From here on only hidden values are put there.
+        here.fill(0.0);
         for iteration in 0..ITERATIONS {
             self.precondition(&r, &mut here, &mut there, &mut m);
             let rm = dot(&r, &m);
@@ -168,8 +170,7 @@ impl Plane<'_> {
                 return iteration;
             }
             let turn = (rm / before) as f32;
-            p.iter_mut().zip(&m).for_each(|(p, m)| *p = m + turn * *p);
-            here.fill(0.0);
+            advance(&mut p, turn, &m);
             window.put(channel, &p, &mut here);
             c.inverse(eta, &here, &mut there);
             window.take(channel, &there, &mut q);
@@ -179,15 +180,22 @@ impl Plane<'_> {
             }
             let step = (rm / curvature) as f32;
             tightness = rm / curvature;
-            u.iter_mut().zip(&p).for_each(|(u, p)| *u += step * p);
-            r.iter_mut().zip(&q).for_each(|(r, q)| *r -= step * q);
-            w.iter_mut().zip(&there).for_each(|(w, v)| *w += step * v);
+            add(u, step, &p);
+            add(&mut r, -step, &q);
+            add(w, step, &there);
+            // What it left of the last one, an iteration is taken to leave again: nobody looks.
+            // Of the first nothing is known.
+            let kept = if before.is_finite() { rm / before } else { 1.0 };
             before = rm;
+            if kept * rm * tightness <= goal {
+                return iteration + 1;
+            }
         }
         ITERATIONS
     }
 
-    /// `m = F r`, or what bands make of it; `here` and `there` are lost.
+    /// `m = F r`, or what bands make of it; `there` is lost, and so are hidden values of `here`, whose
+    /// others are 0.
     fn precondition(&self, r: &[f32], here: &mut [f32], there: &mut [f32], m: &mut [f32]) {
         /// Times the geometric mean of the extremes.
         const BETWEEN: f32 = 3.0;
@@ -201,7 +209,6 @@ impl Plane<'_> {
         }
         let (least, most) = c.extremes();
         let t = BETWEEN * ((least + eta).max(LEAST * most) * (most + eta)).sqrt();
-        here.fill(0.0);
         window.put(channel, r, here);
         c.inverse(eta + t, here, there);
         window.take(channel, there, m);
