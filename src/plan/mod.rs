@@ -77,8 +77,9 @@ impl Memory {
 const PROGRAM: u64 = 1216 << 10;
 /// What each further thread takes: its stack as far as it is used, and an allocator of its own.
 const THREAD: u64 = 384 << 10;
-/// Buffers of the decoder and of the encoder of a picture, and of their files.
-const CODING: u64 = 1 << 20;
+/// Buffers of the decoder and of the encoder of a picture, and of their files; with 16 bits another
+/// one compresses.
+const CODING: [u64; 2] = [640 << 10, 1 << 20];
 /// Rows of samples that decoder and encoder hold: the last ones, and filtered ones to choose from.
 const CODED_ROWS: u64 = 16;
 
@@ -154,8 +155,9 @@ fn memory(job: &Job, grids: &[Grid], threads: usize, band: usize) -> Result<Memo
         loosens: job.settings.limits.is_some() && a.rows_overlap(),
     };
     let network = used * (engine as u64 + rows::tile_bytes(a, core));
+    let coding = CODING[usize::from(job.bits > 8)];
     Ok(Memory {
-        program: PROGRAM + CODING + (used - 1) * (THREAD + rows::kept(a)) + CODED_ROWS * row,
+        program: PROGRAM + coding + (used - 1) * (THREAD + rows::kept(a)) + CODED_ROWS * row,
         model: job.prior.held_bytes(),
         network,
         rows: rows::peak(a, grids, &way, network),
