@@ -140,9 +140,7 @@ fn reduce(down: &Axis, across: &Axis, x: &[f32], y: &mut [f32]) {
     for (x, y) in planes {
         combine(&down.rows, x, &mut lines, width);
         for (line, out) in lines.chunks(width).zip(y.chunks_mut(narrow)) {
-            for (row, v) in across.rows.iter().zip(out) {
-                *v = row.weights.iter().zip(&line[row.start..]).map(|(w, v)| w * v).sum();
-            }
+            products(&across.rows, line, out);
         }
     }
 }
@@ -155,11 +153,17 @@ fn spread(down: &Axis, across: &Axis, y: &[f32], x: &mut [f32]) {
     let planes = x.chunks_mut(down.columns.len() * width).zip(y.chunks(down.rows.len() * narrow));
     for (x, y) in planes {
         for (line, y) in lines.chunks_mut(width).zip(y.chunks(narrow)) {
-            for (column, v) in across.columns.iter().zip(line) {
-                *v = column.weights.iter().zip(&y[column.start..]).map(|(w, v)| w * v).sum();
-            }
+            products(&across.columns, y, line);
         }
         combine(&down.columns, &lines, x, width);
+    }
+}
+
+/// Values of `out`, each a sum of some values of `from`.
+#[inline(always)]
+fn products(rows: &[Row], from: &[f32], out: &mut [f32]) {
+    for (row, out) in rows.iter().zip(out) {
+        *out = row.weights.iter().zip(&from[row.start..]).map(|(w, v)| w * v).sum();
     }
 }
 
