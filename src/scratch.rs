@@ -118,65 +118,31 @@ impl Item for usize {
 
 /// A vector that goes back to where it was taken from.
 #[derive(Default)]
-pub struct Buffer<T: Item> {
+pub struct List<T: Item> {
     data: Vec<T>,
     /// Its place in the thread's scratch, if there is one.
     place: Option<usize>,
 }
 
-impl<T: Item> Buffer<T> {
+impl<T: Item> List<T> {
     /// An empty one.
-    pub fn new() -> Buffer<T> {
-        let mut buffer = Buffer::taken();
-        buffer.data.clear();
-        buffer
+    pub fn new() -> List<T> {
+        let mut list = List::taken();
+        list.data.clear();
+        list
     }
 
     /// With what was in it last.
-    fn taken() -> Buffer<T> {
+    fn taken() -> List<T> {
         let taken = LENT.with_borrow_mut(|lent| lent.as_mut().map(|s| T::shelf(s).take()));
         match taken {
-            None => Buffer::default(),
-            Some((at, data)) => Buffer { data, place: Some(at) },
+            None => List::default(),
+            Some((at, data)) => List { data, place: Some(at) },
         }
-    }
-
-    /// One of `len` values, all 0.
-    pub fn zeros(len: usize) -> Buffer<T> {
-        let mut buffer = Buffer::new();
-        buffer.grow(len);
-        buffer
-    }
-
-    /// One of `len` values of any kind, for work that writes all of them before it reads any.
-    pub fn any(len: usize) -> Buffer<T> {
-        let mut buffer = Buffer::taken();
-        buffer.data.truncate(len);
-        buffer.grow(len);
-        buffer
-    }
-
-    /// To `len` values, those that are new 0.
-    fn grow(&mut self, len: usize) {
-        if self.data.capacity() == 0 {
-            // Memory that the system clears need not be cleared again.
-            self.data = vec![T::default(); len];
-        } else {
-            self.data.reserve_exact(len - self.data.len());
-            self.data.resize(len, T::default());
-        }
-    }
-
-    /// One of `len` values that come one after another.
-    pub fn collect(len: usize, values: impl Iterator<Item = T>) -> Buffer<T> {
-        let mut buffer = Buffer::new();
-        buffer.data.reserve_exact(len);
-        buffer.data.extend(values);
-        buffer
     }
 }
 
-impl<T: Item> Deref for Buffer<T> {
+impl<T: Item> Deref for List<T> {
     type Target = Vec<T>;
 
     fn deref(&self) -> &Vec<T> {
@@ -184,31 +150,13 @@ impl<T: Item> Deref for Buffer<T> {
     }
 }
 
-impl<T: Item> DerefMut for Buffer<T> {
+impl<T: Item> DerefMut for List<T> {
     fn deref_mut(&mut self) -> &mut Vec<T> {
         &mut self.data
     }
 }
 
-impl<'a, T: Item> IntoIterator for &'a Buffer<T> {
-    type Item = &'a T;
-    type IntoIter = std::slice::Iter<'a, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.data.iter()
-    }
-}
-
-impl<'a, T: Item> IntoIterator for &'a mut Buffer<T> {
-    type Item = &'a mut T;
-    type IntoIter = std::slice::IterMut<'a, T>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.data.iter_mut()
-    }
-}
-
-impl<T: Item> Drop for Buffer<T> {
+impl<T: Item> Drop for List<T> {
     fn drop(&mut self) {
         let Some(at) = self.place else { return };
         let data = std::mem::take(&mut self.data);
@@ -218,6 +166,83 @@ impl<T: Item> Drop for Buffer<T> {
                 T::shelf(scratch).give(at, data);
             }
         });
+    }
+}
+
+/// A slice that goes back to where it was taken from.
+#[derive(Default)]
+pub struct Buffer<T: Item> {
+    /// Longer where a larger buffer had the place before: what is there need not be cleared again.
+    list: List<T>,
+    len: usize,
+}
+
+impl<T: Item> Buffer<T> {
+    /// One of `len` values, all 0.
+    pub fn zeros(len: usize) -> Buffer<T> {
+        let (mut buffer, new) = Buffer::sized(len);
+        if !new {
+            buffer.fill(T::default());
+        }
+        buffer
+    }
+
+    /// One of `len` values of any kind, for work that writes all of them before it reads any.
+    pub fn any(len: usize) -> Buffer<T> {
+        Buffer::sized(len).0
+    }
+
+    /// One of the first `len` of `values`.
+    pub fn collect(len: usize, values: impl Iterator<Item = T>) -> Buffer<T> {
+        let mut buffer = Buffer::any(len);
+        buffer.iter_mut().zip(values).for_each(|(to, v)| *to = v);
+        buffer
+    }
+
+    /// One of `len` values, and whether they are new, and 0.
+    fn sized(len: usize) -> (Buffer<T>, bool) {
+        let mut list = List::taken();
+        let new = list.capacity() < len;
+        if new {
+            // Memory that the system clears need not be cleared again, nor what was there copied.
+            list.data = Vec::new();
+            list.data = vec![T::default(); len];
+        } else if list.len() < len {
+            list.resize(len, T::default());
+        }
+        (Buffer { list, len }, new)
+    }
+}
+
+impl<T: Item> Deref for Buffer<T> {
+    type Target = [T];
+
+    fn deref(&self) -> &[T] {
+        &self.list[..self.len]
+    }
+}
+
+impl<T: Item> DerefMut for Buffer<T> {
+    fn deref_mut(&mut self) -> &mut [T] {
+        &mut self.list[..self.len]
+    }
+}
+
+impl<'a, T: Item> IntoIterator for &'a Buffer<T> {
+    type Item = &'a T;
+    type IntoIter = std::slice::Iter<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl<'a, T: Item> IntoIterator for &'a mut Buffer<T> {
+    type Item = &'a mut T;
+    type IntoIter = std::slice::IterMut<'a, T>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter_mut()
     }
 }
 
@@ -264,9 +289,11 @@ mod tests {
 
     #[test]
     fn without_a_scratch_they_are_vectors() {
-        let mut buffer = zeros(3);
-        buffer.push(1.0);
-        assert_eq!(buffer.place, None);
-        assert_eq!(&buffer[..], [0.0, 0.0, 0.0, 1.0]);
+        let buffer = zeros(3);
+        assert_eq!(buffer.list.place, None);
+        assert_eq!(&buffer[..], [0.0, 0.0, 0.0]);
+        let mut list = List::new();
+        list.push(1.0);
+        assert_eq!(&list[..], [1.0]);
     }
 }

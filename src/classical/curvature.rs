@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use crate::frame::Shape;
-use crate::scratch::{Buffer, zeros};
+use crate::scratch::{Buffer, List, zeros};
 
 /// Weight of the two diagonals next to 1 for row and column: the best of a search on photographs
 /// with pixels missing at random, and a flat optimum.
@@ -41,11 +41,11 @@ pub struct Band {
     loaded: Range<usize>,
     stored: Range<usize>,
     /// The values, channel after channel, 0 in the border.
-    planes: Buffer<f32>,
+    planes: List<f32>,
     /// Per direction: weight of the second difference centred at each pixel; 0 where it would
     /// leave the picture.
-    weights: [Buffer<f32>; 4],
-    energy: Buffer<f32>,
+    weights: [List<f32>; 4],
+    energy: List<f32>,
     /// One row.
     sums: Buffer<f32>,
 }
@@ -87,9 +87,9 @@ impl Band {
             rows: 0,
             loaded: 0..0,
             stored: 0..0,
-            planes: Buffer::new(),
-            weights: std::array::from_fn(|_| Buffer::new()),
-            energy: Buffer::new(),
+            planes: List::new(),
+            weights: std::array::from_fn(|_| List::new()),
+            energy: List::new(),
             sums: zeros(stride),
         }
     }

@@ -14,7 +14,7 @@ pub use menon::menon;
 pub use straight::{BLOCK, straight, straight_bytes, straight_rows, support};
 
 use crate::frame::Shape;
-use crate::scratch::{Buffer, zeros};
+use crate::scratch::{Buffer, List, zeros};
 
 /// Which colour the top left pixels of a mosaic hold, in reading order: the 2x2 block repeats.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -84,7 +84,7 @@ fn mirror(i: isize, n: usize) -> usize {
 /// Some rows of a mosaic with a mirrored border all around, so that a method needs no special
 /// case at the edges. Row 0, column 0 of the strip has the mosaic's own phase.
 struct Strip {
-    data: Buffer<f32>,
+    data: List<f32>,
     /// Width with both borders: from one row to the next.
     stride: usize,
     /// Rows with both borders.
@@ -125,7 +125,8 @@ fn by_strips(
     let columns = (0..stride).map(|x| mirror(x as isize - border as isize, width));
     let columns: Buffer<usize> = Buffer::collect(stride, columns);
     let most = STRIP_ROWS.min(height) + 2 * border;
-    let mut strip = Strip { data: zeros(most * stride), stride, rows: 0 };
+    let mut strip = Strip { data: List::new(), stride, rows: 0 };
+    strip.data.reserve_exact(most * stride);
     for top in (0..height).step_by(STRIP_ROWS) {
         let rows = STRIP_ROWS.min(height - top);
         strip.data.clear();

@@ -2,7 +2,7 @@
 //! pixel afterwards, and red and blue follow from colour differences.
 
 use super::{Bayer, Strip, by_strips};
-use crate::scratch::Buffer;
+use crate::scratch::{Buffer, List};
 
 /// D. Menon, S. Andriani and G. Calvagno, "Demosaicing with directional filtering and a
 /// posteriori decision", IEEE Transactions on Image Processing 16(1), 2007, with its refining
@@ -46,12 +46,12 @@ struct Work {
     stride: usize,
     rows: usize,
     bayer: Bayer,
-    rgb: [Buffer<f32>; 3],
+    rgb: [List<f32>; 3],
     /// At pixels that are not green: measured colour minus green as interpolated along the row,
     /// and along the column.
-    difference: [Buffer<f32>; 2],
+    difference: [List<f32>; 2],
     /// At pixels that are not green: the index step of the direction that was chosen.
-    step: Buffer<usize>,
+    step: List<usize>,
 }
 
 impl Work {
@@ -60,9 +60,9 @@ impl Work {
             stride: 0,
             rows: 0,
             bayer,
-            rgb: std::array::from_fn(|_| Buffer::new()),
-            difference: std::array::from_fn(|_| Buffer::new()),
-            step: Buffer::new(),
+            rgb: std::array::from_fn(|_| List::new()),
+            difference: std::array::from_fn(|_| List::new()),
+            step: List::new(),
         }
     }
 

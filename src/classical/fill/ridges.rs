@@ -5,7 +5,7 @@
 use super::is_known;
 use crate::classical::curvature::{Band, MOST_ROWS, Rule, band_bytes, by_bands};
 use crate::frame::Shape;
-use crate::scratch::Buffer;
+use crate::scratch::{Buffer, List};
 
 /// Rounds of reweighting.
 const ROUNDS: usize = 6;
@@ -31,7 +31,7 @@ pub fn refine(values: &mut [f32], known: &[f32], shape: Shape) {
     let views = || (0..shape.channels).map(|c| [(c, factor)]);
     by_bands(values, shape, |band| {
         // Of channel after channel, each list with its length in front.
-        let mut holes: Buffer<usize> = Buffer::new();
+        let mut holes: List<usize> = List::new();
         (0..shape.channels).for_each(|c| add_holes(band, known, shape, c, ranges[c], &mut holes));
         if holes.len() == shape.channels {
             return;
