@@ -69,7 +69,7 @@ fn options() {
         (&["--depth", "12"], "8 or 16"),
         (&["--size", "32"], "WIDTHxHEIGHT"),
         (&["--size", "0x5"], "WIDTHxHEIGHT"),
-        (&["--size", "99999999x99999999"], "WIDTHxHEIGHT"),
+        (&["--size", "99999999x99999999"], "sides up to"),
         (&["--start", "1", "--end", "2"], "end <= start"),
     ];
     for (extra, hint) in cases {

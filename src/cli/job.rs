@@ -63,8 +63,8 @@ pub fn parse_size(text: &str) -> Result<(usize, usize)> {
     match pair {
         Some((w, h)) if (1..=MAX_SIDE).contains(&w) && (1..=MAX_SIDE).contains(&h) => Ok((w, h)),
         _ => {
-            let why = format!("size: expected WIDTHxHEIGHT, as in 640x480, found {text}");
-            Err(Error::Usage(why))
+            let expected = format!("WIDTHxHEIGHT, as in 640x480, sides up to {MAX_SIDE}");
+            Err(Error::Usage(format!("size: expected {expected}, found {text}")))
         }
     }
 }
