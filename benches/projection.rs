@@ -44,7 +44,7 @@ const OPERATORS: [(&str, f64); 12] = [
 ];
 
 /// What is solved by iteration; 0 is a measurement in 8 bits.
-const SOLVED: [(&str, f64); 10] = [
+const SOLVED: [(&str, f64); 11] = [
     ("blur:motion", 0.0),
     ("blur:motion", 2.0),
     ("blur:motion", 5.0),
@@ -54,6 +54,7 @@ const SOLVED: [(&str, f64); 10] = [
     ("blur:motion+mask:scratches+sr:2", 2.0),
     ("blur:motion+bayer:rggb", 0.0),
     ("blur:motion+bayer:rggb", 2.0),
+    ("blur:motion+mask:half", 0.0),
     ("blur:motion+mask:half", 2.0),
 ];
 
