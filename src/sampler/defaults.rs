@@ -39,11 +39,13 @@ pub fn defaults(a: &dyn Degradation, sigma_y: f64, faithful: bool) -> Defaults {
         momentum: 0.0,
     };
     if uncertainty >= NO_START {
-        let start = if faithful { uncertainty } else { 2.0 * uncertainty };
-        let end = uncertainty / 33.0;
         if !faithful {
+            let (start, end) = (2.0 * uncertainty, uncertainty / 33.0);
             return Defaults { steps: 16, start, end: end.max(sigma_y.min(start)), ..plain };
         }
+        // Details come out at lower and lower levels, down to that of the noise.
+        let start = 0.8 * uncertainty;
+        let end = (0.6 * sigma_y).clamp(uncertainty / 50.0, uncertainty / 33.0);
         // What a step takes for the scene's is mostly what was not measured: of noise it is far
         // less than the level says, so the measurement counts for much more.
         let relaxation = 2.5 / measured(a, sigma_y);
