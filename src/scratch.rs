@@ -192,7 +192,8 @@ impl<T: Item> Buffer<T> {
         Buffer::sized(len).0
     }
 
-    /// One of the first `len` of `values`.
+    /// One of the first `len` of `values`, of which there must be as many: where they end sooner, what
+    /// follows is of any kind.
     pub fn collect(len: usize, values: impl Iterator<Item = T>) -> Buffer<T> {
         let mut buffer = Buffer::any(len);
         buffer.iter_mut().zip(values).for_each(|(to, v)| *to = v);
