@@ -113,6 +113,11 @@ def set_gradients(net, pool, batch, stage, teacher=None, whole=()):
     """
     parameters = list(net.parameters())
 
+    def evaluation(x_t, t):
+        # The network alone: projections stay in single precision.
+        with torch.autocast("cpu", torch.bfloat16, enabled=stage["bfloat16"]):
+            return net(x_t, t)
+
     def piece(x_t, t, v, weight):
         with torch.autocast("cpu", torch.bfloat16, enabled=stage["bfloat16"]):
             answer = net(x_t, t)
@@ -124,8 +129,7 @@ def set_gradients(net, pool, batch, stage, teacher=None, whole=()):
         return loss.item(), torch.autograd.grad(loss, parameters)
 
     def through(kind, rng, x):
-        with torch.autocast("cpu", torch.bfloat16, enabled=stage["bfloat16"]):
-            loss = unroll.loss(net, kind, rng, x)
+        loss = unroll.loss(evaluation, kind, rng, x)
         return torch.autograd.grad(loss * stage["unroll_weight"], parameters)
 
     # The longest first.

@@ -18,7 +18,7 @@ import classical
 import evaluate
 from schedule import alpha_bar, timestep
 
-KINDS = ("noise", "bayer", "missing", "half", "quarter", "old", "blur")
+KINDS = ("noise", "bayer", "missing", "half", "quarter", "cubic", "old", "blur", "compressed")
 MOMENTUM = 0.9     # where the estimate's errors are not noise and there are 8 levels
 SMALLEST = 1e-6    # squared error below which nothing more is to be gained: 63 dB
 
@@ -85,6 +85,60 @@ def smaller(x, factor):
     return Restoration(classical.enlarged(x, factor), project, levels(0.3, 0.0375, 8), momentum=MOMENTUM)
 
 
+def cubic_matrix(side):
+    """Half as many pixels by cubic interpolation against aliasing, [side / 2, side]."""
+    rows = torch.eye(side)[None, None]
+    return F.interpolate(rows, size=(side // 2, side), mode="bicubic", antialias=True)[0, 0]
+
+
+def cubic(x):
+    """Half size as most programs make it."""
+    down, across = (cubic_matrix(side) for side in x.shape[2:])
+    back, sideways = torch.linalg.pinv(down), torch.linalg.pinv(across)
+    measured = down @ x @ across.T
+
+    def project(s, _):
+        return s + back @ (measured - down @ s @ across.T) @ sideways.T
+    enlarged = F.interpolate(measured, size=x.shape[2:], mode="bicubic", antialias=True)
+    return Restoration(project(enlarged, 0), project, levels(0.3, 0.0375, 8), momentum=MOMENTUM)
+
+
+def walsh(v):
+    """The orthonormal Walsh-Hadamard transform along the last axis: of the largest power of two of
+    its values, then of the largest in the rest, and so on. Its own inverse."""
+    if not v.shape[-1]:
+        return v
+    power = v.shape[-1].bit_length() - 1
+    here, rest = v[..., :1 << power], v[..., 1 << power:]
+    # Half of the levels along the rows, the other half along the columns of a matrix.
+    square = here.unflatten(-1, (1 << power // 2, -1))
+    turned = hadamard(power // 2) @ square @ hadamard(power - power // 2)
+    return torch.cat([turned.flatten(-2), walsh(rest)], -1)
+
+
+def hadamard(power):
+    matrix = torch.ones(1, 1)
+    for _ in range(power):
+        matrix = torch.kron(torch.tensor([[1.0, 1], [1, -1]]), matrix) / 2 ** 0.5
+    return matrix
+
+
+def compressed(rng, x):
+    """A quarter of the coefficients of a scrambled transform, others in each channel."""
+    count = x.shape[2] * x.shape[3]
+    order = torch.from_numpy(rng.permutation(count))
+    seen = torch.from_numpy(rng.random((1, 3, count)) < 0.25)
+    seen[:, :, 0] = True   # the mean
+    measured = walsh(x.flatten(2)[:, :, order]) * seen
+
+    def back(coefficients):
+        return walsh(coefficients)[:, :, order.argsort()].view(x.shape)
+
+    def project(s, _):
+        return s + back(measured - walsh(s.flatten(2)[:, :, order]) * seen)
+    return Restoration(back(measured), project, levels(0.4, 0.01, 16), momentum=MOMENTUM)
+
+
 def old(rng, x):
     """`gray+mask:half+sr:2`: of 2x2 gray pixels the sum of those that are there."""
     m = torch.from_numpy(rng.random((len(x), 1, *x.shape[2:])) < 0.5).float()
@@ -131,7 +185,10 @@ def restoration(rng, kind, x):
         return masked(*x)
     if kind in ("half", "quarter"):
         return smaller(x, 2 if kind == "half" else 4)
-    return {"noise": noise, "bayer": bayer, "missing": missing, "old": old, "blur": blur}[kind](rng, x)
+    if kind == "cubic":
+        return cubic(x)
+    drawn = {"noise": noise, "bayer": bayer, "missing": missing, "old": old, "blur": blur, "compressed": compressed}
+    return drawn[kind](rng, x)
 
 
 def loss(net, kind, rng, x):
