@@ -15,6 +15,24 @@ use ddnm::weights::{Bytes, Format};
 /// Side of the window for the time of a whole evaluation.
 const WINDOW: usize = 128;
 
+/// Inputs, outputs, side and number of the bundled prior's 3x3 convolutions in a window of 192.
+const BUNDLED: [(usize, usize, usize, usize); 5] =
+    [(12, 64, 96, 1), (64, 64, 96, 4), (48, 48, 48, 4), (96, 96, 24, 4), (64, 12, 96, 1)];
+
+/// Inputs, outputs and side of others: smaller pictures, and as pruning leaves them, multiples of
+/// no vector beside some that are.
+const OTHERS: [(usize, usize, usize); 9] = [
+    (12, 64, 32),
+    (64, 64, 32),
+    (96, 96, 8),
+    (16, 16, 48),
+    (17, 17, 48),
+    (20, 20, 48),
+    (32, 32, 48),
+    (36, 36, 48),
+    (50, 50, 48),
+];
+
 /// Best time of a call, in seconds.
 fn best(f: impl FnMut()) -> f64 {
     best_in(0.3, f)
@@ -38,23 +56,16 @@ fn main() -> ddnm::Result<()> {
     println!("| path | layer | side | direct | Winograd | int8 | to direct | to Winograd |");
     println!("|---|---|---|---|---|---|---|---|");
     for isa in Isa::available() {
-        for (inputs, outputs, side) in [
-            (12, 64, 32),
-            (64, 64, 32),
-            (64, 64, 96),
-            (48, 48, 48),
-            (96, 96, 8),
-            (96, 96, 24),
-            (64, 12, 96),
-            // As pruning leaves them: multiples of no vector, beside some that are.
-            (16, 16, 48),
-            (17, 17, 48),
-            (20, 20, 48),
-            (32, 32, 48),
-            (36, 36, 48),
-            (50, 50, 48),
-        ] {
-            layer(isa, inputs, outputs, side);
+        let mut all = Times::default();
+        for (inputs, outputs, side, count) in BUNDLED {
+            let layer = layer(isa, inputs, outputs, side);
+            layer.print(isa, &format!("{inputs} to {outputs} | {side}"));
+            all = all.and(&layer, count);
+        }
+        all.print(isa, "all 14 of the prior | 96 and less");
+        for (inputs, outputs, side) in OTHERS {
+            let layer = layer(isa, inputs, outputs, side);
+            layer.print(isa, &format!("{inputs} to {outputs} | {side}"));
         }
     }
     println!(
@@ -68,7 +79,41 @@ fn main() -> ddnm::Result<()> {
     Isa::available().into_iter().try_for_each(network)
 }
 
-fn layer(isa: Isa, inputs: usize, outputs: usize, side: usize) {
+/// What layers take, in seconds, and their multiply-accumulates.
+#[derive(Default)]
+struct Times {
+    macs: f64,
+    direct: f64,
+    winograd: f64,
+    int8: f64,
+}
+
+impl Times {
+    /// These and `count` times those of `layer`.
+    fn and(self, layer: &Times, count: usize) -> Times {
+        let n = count as f64;
+        Times {
+            macs: self.macs + n * layer.macs,
+            direct: self.direct + n * layer.direct,
+            winograd: self.winograd + n * layer.winograd,
+            int8: self.int8 + n * layer.int8,
+        }
+    }
+
+    fn print(&self, isa: Isa, what: &str) {
+        println!(
+            "| {} | {what} | {:.1} | {:.1} | {:.1} | {:.2} | {:.2} |",
+            isa.name(),
+            self.macs / self.direct / 1e9,
+            self.macs / self.winograd / 1e9,
+            self.macs / self.int8 / 1e9,
+            self.direct / self.int8,
+            self.winograd / self.int8
+        );
+    }
+}
+
+fn layer(isa: Isa, inputs: usize, outputs: usize, side: usize) -> Times {
     let grid = |channels| Grid { height: side, width: side, channels };
     let input = View { offset: 0, grid: grid(inputs) };
     let output = View { offset: input.grid.floats(), grid: grid(outputs) };
@@ -82,23 +127,15 @@ fn layer(isa: Isa, inputs: usize, outputs: usize, side: usize) {
     let job = Conv { input, output, kernel: 3, stride: 1, pad: 1, spread: (1, 0, 0) };
     let mut scratch = vec![0.0; job.scratch_len(&weights)];
     let direct = best(|| conv(isa, &mut memory, &job, weights, &mut scratch, epilogue));
-    let int8 = ConvInt8 { conv: job, signed: true };
+    let whole = ConvInt8 { conv: job, signed: true };
     let job = Winograd { input, output };
     let mut scratch = vec![0.0; job.scratch_len(&weights)];
-    let fast = best(|| winograd(isa, &mut memory, &job, weights, &mut scratch, epilogue));
+    let winograd =
+        best(|| ddnm::kernels::winograd(isa, &mut memory, &job, weights, &mut scratch, epilogue));
     let weights = Weights::Int8(&bytes, &scales);
-    let mut scratch = vec![0.0; int8.scratch_len(isa)];
-    let whole = best(|| conv_int8(isa, &mut memory, &int8, weights, &mut scratch, epilogue));
-    let macs = (9 * inputs * outputs * side * side) as f64;
-    println!(
-        "| {} | {inputs} to {outputs} | {side} | {:.1} | {:.1} | {:.1} | {:.2} | {:.2} |",
-        isa.name(),
-        macs / direct / 1e9,
-        macs / fast / 1e9,
-        macs / whole / 1e9,
-        direct / whole,
-        fast / whole
-    );
+    let mut scratch = vec![0.0; whole.scratch_len(isa)];
+    let int8 = best(|| conv_int8(isa, &mut memory, &whole, weights, &mut scratch, epilogue));
+    Times { macs: (9 * inputs * outputs * side * side) as f64, direct, winograd, int8 }
 }
 
 fn network(isa: Isa) -> ddnm::Result<()> {
