@@ -113,18 +113,16 @@ def set_gradients(net, pool, batch, stage, teacher=None, whole=()):
     """
     parameters = list(net.parameters())
 
-    def evaluation(x_t, t):
+    def evaluation(x_t, t, network=net):
         # The network alone: projections stay in single precision.
         with torch.autocast("cpu", torch.bfloat16, enabled=stage["bfloat16"]):
-            return net(x_t, t)
+            return network(x_t, t).float()
 
     def piece(x_t, t, v, weight):
-        with torch.autocast("cpu", torch.bfloat16, enabled=stage["bfloat16"]):
-            answer = net(x_t, t)
-            if teacher:
-                with torch.no_grad():
-                    v = v.lerp(teacher(x_t, t).float(), stage["teach"])
-        error = (answer.float() - v).square()
+        if teacher:
+            with torch.no_grad():
+                v = v.lerp(evaluation(x_t, t, teacher), stage["teach"])
+        error = (evaluation(x_t, t) - v).square()
         loss = (error.mean((1, 2, 3)) + FLAT).log().mean() if stage["relative"] else (error * weight).mean()
         return loss.item(), torch.autograd.grad(loss, parameters)
 

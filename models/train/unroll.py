@@ -7,6 +7,7 @@ ready. All pictures are [n,3,h,w] in [-1,1].
 
     python unroll.py MODEL...      PSNR of each on the 24 crops that are never trained on
 """
+import functools
 import math
 import sys
 
@@ -39,7 +40,7 @@ class Restoration:
         for k, sigma in enumerate(self.sigmas):
             ab = float(alpha_bar(sigma))
             x_t = (state * ab ** 0.5).contiguous(memory_format=torch.channels_last)
-            v = net(x_t, torch.full((len(x_t),), float(timestep(sigma)))).float()
+            v = net(x_t, torch.full((len(x_t),), float(timestep(sigma))))
             found = self.project((state * ab - v * (1 - ab) ** 0.5).clamp(-1, 1), float(sigma))
             momentum = self.momentum if k + 1 < len(self.sigmas) else 0
             state = found + momentum * (found - state)
@@ -91,7 +92,7 @@ def cubic_matrix(side):
     return F.interpolate(rows, size=(side // 2, side), mode="bicubic", antialias=True)[0, 0]
 
 
-def cubic(x):
+def cubic(_, x):
     """Half size as most programs make it."""
     down, across = (cubic_matrix(side) for side in x.shape[2:])
     back, sideways = torch.linalg.pinv(down), torch.linalg.pinv(across)
@@ -116,6 +117,7 @@ def walsh(v):
     return torch.cat([turned.flatten(-2), walsh(rest)], -1)
 
 
+@functools.cache
 def hadamard(power):
     matrix = torch.ones(1, 1)
     for _ in range(power):
@@ -127,12 +129,13 @@ def compressed(rng, x):
     """A quarter of the coefficients of a scrambled transform, others in each channel."""
     count = x.shape[2] * x.shape[3]
     order = torch.from_numpy(rng.permutation(count))
+    inverse = order.argsort()
     seen = torch.from_numpy(rng.random((1, 3, count)) < 0.25)
     seen[:, :, 0] = True   # the mean
     measured = walsh(x.flatten(2)[:, :, order]) * seen
 
     def back(coefficients):
-        return walsh(coefficients)[:, :, order.argsort()].view(x.shape)
+        return walsh(coefficients)[:, :, inverse].view(x.shape)
 
     def project(s, _):
         return s + back(measured - walsh(s.flatten(2)[:, :, order]) * seen)
@@ -185,10 +188,9 @@ def restoration(rng, kind, x):
         return masked(*x)
     if kind in ("half", "quarter"):
         return smaller(x, 2 if kind == "half" else 4)
-    if kind == "cubic":
-        return cubic(x)
-    drawn = {"noise": noise, "bayer": bayer, "missing": missing, "old": old, "blur": blur, "compressed": compressed}
-    return drawn[kind](rng, x)
+    kinds = {"noise": noise, "bayer": bayer, "missing": missing, "cubic": cubic, "old": old, "blur": blur,
+             "compressed": compressed}
+    return kinds[kind](rng, x)
 
 
 def loss(net, kind, rng, x):
